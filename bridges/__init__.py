@@ -1,0 +1,1 @@
+"""One outside world a file: MIDI ports, OSC, ZeroMQ, and the loopback."""

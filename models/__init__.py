@@ -1,0 +1,1 @@
+"""Networks, checkpoints, data and training. Knows nothing of ports, clocks or sessions."""
