@@ -1,0 +1,201 @@
+"""A checkpoint on disk: NAME.safetensors beside NAME.json.
+
+The JSON says everything that a player needs before it reads a weight: the network's shape, the
+vocabulary's tokens, the tokenizer's settings, the licence note and where the weights come from.
+Weights are in half precision on disk and float32 in memory; never a pickle. Knows no training.
+
+    python -m models.checkpoint RUN/best --name segue-small    ships a run's best checkpoint
+    python -m models.checkpoint RUN/best                       says what is in it
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from models.network import Network, NetworkConfig
+from models.vocabulary import Vocabulary, VocabularyError, tokenizer_settings
+
+FORMAT = "segue-checkpoint-1"
+DEFAULT_NAME = "segue-small"
+LICENCE = (
+    "Apache-2.0. Trained on public-domain, CC0, MIT, BSD and CC BY corpora only; "
+    "models/CARD.md names them and their authors."
+)
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; its text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A network in evaluation mode, its vocabulary, and where it comes from."""
+
+    network: Network
+    vocabulary: Vocabulary
+    provenance: dict[str, Any]  # steps, tokens, data, validation loss: whatever training noted
+    licence: str = LICENCE
+
+
+def weights_folder() -> Path:
+    """The folder of the checkpoints that are shipped with Segue."""
+    return Path(__file__).resolve().parent / "weights"
+
+
+def default_checkpoint() -> Path:
+    """The checkpoint that is played when none is named; it may not be there."""
+    return weights_folder() / f"{DEFAULT_NAME}.safetensors"
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write both files, each whole or not at all; `path` may carry either suffix or none.
+
+    Raises CheckpointError when the disk refuses.
+    """
+    weights_path, json_path = _pair(path)
+    weights = {
+        name: tensor.detach().to(dtype=torch.float16, device="cpu").contiguous()
+        for name, tensor in checkpoint.network.state_dict().items()
+    }
+    description = {
+        "format": FORMAT,
+        "network": asdict(checkpoint.network.config),
+        "licence": checkpoint.licence,
+        "provenance": checkpoint.provenance,
+        "tokenizer": {"kind": "REMI", **_jsonable(tokenizer_settings())},
+        "vocabulary": list(checkpoint.vocabulary.tokens),
+    }
+    text = json.dumps(description, indent=1, ensure_ascii=False) + "\n"
+    try:
+        weights_path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(weights_path) as part:
+            save_file(weights, part)
+        with replacing(json_path) as part:
+            part.write_text(text, encoding="utf-8")
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write the checkpoint {weights_path}: {error}") from error
+
+
+def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
+    """Read both files into a float32 network; raises CheckpointError with the remedy."""
+    weights_path, json_path = _pair(path)
+    description = read_description(path)
+    try:
+        config = NetworkConfig(**description["network"])
+        vocabulary = Vocabulary.from_tokens(description["vocabulary"])
+    except (KeyError, TypeError, ValueError, VocabularyError) as error:
+        raise CheckpointError(
+            f"{json_path} does not describe a network of this version of Segue ({error}); "
+            "train it again or take the checkpoint that came with it"
+        ) from error
+    if config.vocabulary != len(vocabulary):
+        raise CheckpointError(
+            f"{json_path} has {len(vocabulary)} tokens for a network of {config.vocabulary}; "
+            "its two parts belong to different checkpoints"
+        )
+    network = Network(config)
+    try:
+        weights = load_file(weights_path, device="cpu")
+        network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no {weights_path} beside {json_path.name}") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{weights_path} is truncated or damaged ({error}); copy it again"
+        ) from error
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{weights_path} holds other weights than {json_path.name} describes; "
+            "its two parts belong to different checkpoints"
+        ) from error
+    network.to(device).eval().requires_grad_(False)
+    return Checkpoint(
+        network=network,
+        vocabulary=vocabulary,
+        provenance=description.get("provenance", {}),
+        licence=description.get("licence", ""),
+    )
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The JSON alone, without a weight being read; raises CheckpointError."""
+    _, json_path = _pair(path)
+    try:
+        description = json.loads(json_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"there is no checkpoint {json_path}; name one that exists, "
+            "or make one with `segue train`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read the checkpoint {json_path}: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(f"{json_path} is not a checkpoint of this version of Segue")
+    return description
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path that takes the place of `path` when the block ends well."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Describe a checkpoint, or copy it into the shipped weights."""
+    parser = argparse.ArgumentParser(prog="python -m models.checkpoint", description=main.__doc__)
+    parser.add_argument("path", type=Path, help="NAME of a NAME.safetensors and NAME.json")
+    parser.add_argument("--name", help="copy it to models/weights under this name")
+    options = parser.parse_args(arguments)
+    try:
+        checkpoint = load_checkpoint(options.path)
+        if options.name:
+            target = weights_folder() / options.name
+            save_checkpoint(target, checkpoint)
+            print(f"written: {_pair(target)[0]}", file=sys.stderr)
+    except CheckpointError as error:
+        print(error, file=sys.stderr)
+        return 1
+    described = asdict(checkpoint.network.config) | {
+        "parameters": checkpoint.network.parameter_count(),
+        "provenance": checkpoint.provenance,
+        "licence": checkpoint.licence,
+    }
+    print(json.dumps(described, indent=1, ensure_ascii=False))
+    return 0
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    name = path.stem if path.suffix in {".safetensors", ".json"} else path.name
+    return path.with_name(f"{name}.safetensors"), path.with_name(f"{name}.json")
+
+
+def _jsonable(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with their non-string keys written out, since JSON has none."""
+    readable = dict(settings)
+    readable["beat_res"] = [[list(beats), res] for beats, res in settings["beat_res"].items()]
+    readable["time_signature_range"] = {
+        str(denominator): numerators
+        for denominator, numerators in settings["time_signature_range"].items()
+    }
+    return readable
+
+
+if __name__ == "__main__":
+    sys.exit(main())
