@@ -1,0 +1,106 @@
+"""Which notes of which draft are played. Pure; knows beats, drafts and the stand-in.
+
+Theory of operation. An answer may have several drafts at a time: each time the prompt changes before
+the handover a newer one is asked for, and another one after the mind was lost. The rule for every
+onset is the same: the newest draft that has come as far as this onset decides. Where no draft of the
+mind has come, the stand-in has. The frontier is the beat up to which everything is decided; it only
+moves forward, and what comes behind it is cut.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from engine.meter import BEAT_TOLERANCE
+from engine.protocol import Meter, Note
+from engine.standin import answer as standin_answer
+
+#: The stand-in enters on a line of this grid, the same as the mind's (DESIGN: 12 steps a beat).
+GRID_STEPS_PER_BEAT = 12
+#: Older drafts than this many are never needed: each later one has had a beat to overtake them.
+KEPT_DRAFTS = 4
+
+
+@dataclass(slots=True)
+class Draft:
+    """The notes of one epoch as they arrive, onsets never falling back."""
+
+    epoch: int
+    from_beat: float
+    notes: list[Note] = field(default_factory=list)
+    finished: bool = False
+
+    def covers(self, beat: float) -> bool:
+        """Whether the draft has come as far as `beat`, and so says what is played there."""
+        if beat < self.from_beat - BEAT_TOLERANCE:
+            return False
+        return self.finished or bool(self.notes and beat <= self.notes[-1].onset + BEAT_TOLERANCE)
+
+
+@dataclass(slots=True)
+class Answer:
+    """The drafts of the answer that sounds, or comes next, in [`frontier`, `until_beat`)."""
+
+    until_beat: float
+    frontier: float
+    seed: int
+    _drafts: list[Draft] = field(default_factory=list)  # newest first
+    _standin: Draft | None = None
+
+    def open_draft(self, epoch: int, from_beat: float) -> None:
+        """A newer draft has been asked for."""
+        self._drafts = [Draft(epoch, from_beat), *self._drafts][:KEPT_DRAFTS]
+
+    def add(self, epoch: int, note: Note) -> bool:
+        """Take a note of `epoch`; return whether it can still be played."""
+        for draft in self._drafts:
+            if draft.epoch == epoch:
+                draft.notes.append(note)
+                return note.onset >= self.frontier - BEAT_TOLERANCE
+        return False
+
+    def finish(self, epoch: int) -> None:
+        """The draft of `epoch` is whole."""
+        for draft in self._drafts:
+            draft.finished = draft.finished or draft.epoch == epoch
+
+    def next_onset(self) -> float:
+        """The next beat at which there is something to decide."""
+        grid = math.floor(self.frontier * GRID_STEPS_PER_BEAT + 1) / GRID_STEPS_PER_BEAT
+        onsets = (note.onset for draft in self._drafts for note in draft.notes)
+        return min((beat for beat in onsets if beat >= self.frontier), default=grid)
+
+    def decide(
+        self, beat: float, *, history: Sequence[Note], meters: tuple[Meter, ...]
+    ) -> list[Note]:
+        """Move the frontier to `beat` and return the notes with onsets that it passed, in order."""
+        beat = min(beat, self.until_beat)
+        if beat <= self.frontier:
+            return []
+        sources = [*self._drafts, self._standin_draft(history, meters)]
+        decided = [
+            note
+            for draft in sources
+            for note in draft.notes
+            if self.frontier - BEAT_TOLERANCE <= note.onset < beat - BEAT_TOLERANCE
+            and self._decides(draft, note.onset)
+        ]
+        self.frontier = beat
+        return sorted(decided)
+
+    def _decides(self, draft: Draft, beat: float) -> bool:
+        newest = next((other for other in self._drafts if other.covers(beat)), self._standin)
+        return draft is newest
+
+    def _standin_draft(self, history: Sequence[Note], meters: tuple[Meter, ...]) -> Draft:
+        if self._standin is not None:
+            return self._standin
+        if any(draft.covers(self.frontier) for draft in self._drafts):
+            return Draft(0, self.frontier)
+        steps = math.ceil((self.frontier - BEAT_TOLERANCE) * GRID_STEPS_PER_BEAT)
+        start = steps / GRID_STEPS_PER_BEAT
+        notes = standin_answer(
+            history, meters, from_beat=start, until_beat=self.until_beat, seed=self.seed
+        )
+        self._standin = Draft(0, start, list(notes), finished=True)
+        return self._standin
