@@ -1,1 +1,1 @@
-"""The live side: a pure core that decides, and a shell that keeps time, ports, disk and command line."""
+"""The live side: a pure core that decides, a shell that keeps time, ports and disk."""

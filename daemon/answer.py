@@ -1,15 +1,16 @@
 """Which notes of which draft are played. Pure; knows beats, drafts and the stand-in.
 
-Theory of operation. An answer may have several drafts at a time: each time the prompt changes before
-the handover a newer one is asked for, and another one after the mind was lost. The rule for every
-onset is the same: the newest draft that has come as far as this onset decides. Where no draft of the
-mind has come, the stand-in has. The frontier is the beat up to which everything is decided; it only
-moves forward, and what comes behind it is cut.
+Theory of operation. An answer may have several drafts at a time: each time the prompt changes
+before the handover a newer one is asked for, and another one after the mind was lost. The rule for
+every onset is the same: the newest draft that has come as far as this onset decides. Where no draft
+of the mind has come, the stand-in has. The frontier is the beat up to which everything is decided;
+it only moves forward, and what comes behind it is cut.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from engine.meter import BEAT_TOLERANCE
 from engine.protocol import Meter, Note
@@ -19,6 +20,8 @@ from engine.standin import answer as standin_answer
 GRID_STEPS_PER_BEAT = 12
 #: Older drafts than this many are never needed: each later one has had a beat to overtake them.
 KEPT_DRAFTS = 4
+
+History: TypeAlias = Callable[[], Sequence[Note]]
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Answer:
     until_beat: float
     frontier: float
     seed: int
+    leader: int = 0  # the epoch whose note was decided last; 0 is the stand-in's
     _drafts: list[Draft] = field(default_factory=list)  # newest first
     _standin: Draft | None = None
 
@@ -70,21 +74,22 @@ class Answer:
         onsets = (note.onset for draft in self._drafts for note in draft.notes)
         return min((beat for beat in onsets if beat >= self.frontier), default=grid)
 
-    def decide(
-        self, beat: float, *, history: Sequence[Note], meters: tuple[Meter, ...]
-    ) -> list[Note]:
-        """Move the frontier to `beat` and return the notes with onsets that it passed, in order."""
+    def decide(self, beat: float, *, history: History, meters: tuple[Meter, ...]) -> list[Note]:
+        """Move the frontier to `beat` and return the notes with onsets that it passed, in order.
+
+        `history` gives the notes played so far; it is called only where the stand-in has to play.
+        """
         beat = min(beat, self.until_beat)
         if beat <= self.frontier:
             return []
         sources = [*self._drafts, self._standin_draft(history, meters)]
-        decided = [
-            note
-            for draft in sources
-            for note in draft.notes
-            if self.frontier - BEAT_TOLERANCE <= note.onset < beat - BEAT_TOLERANCE
-            and self._decides(draft, note.onset)
-        ]
+        decided: list[Note] = []
+        for draft in sources:
+            for note in draft.notes:
+                passed = self.frontier - BEAT_TOLERANCE <= note.onset < beat - BEAT_TOLERANCE
+                if passed and self._decides(draft, note.onset):
+                    decided.append(note)
+                    self.leader = draft.epoch
         self.frontier = beat
         return sorted(decided)
 
@@ -92,7 +97,7 @@ class Answer:
         newest = next((other for other in self._drafts if other.covers(beat)), self._standin)
         return draft is newest
 
-    def _standin_draft(self, history: Sequence[Note], meters: tuple[Meter, ...]) -> Draft:
+    def _standin_draft(self, history: History, meters: tuple[Meter, ...]) -> Draft:
         if self._standin is not None:
             return self._standin
         if any(draft.covers(self.frontier) for draft in self._drafts):
@@ -100,7 +105,7 @@ class Answer:
         steps = math.ceil((self.frontier - BEAT_TOLERANCE) * GRID_STEPS_PER_BEAT)
         start = steps / GRID_STEPS_PER_BEAT
         notes = standin_answer(
-            history, meters, from_beat=start, until_beat=self.until_beat, seed=self.seed
+            history(), meters, from_beat=start, until_beat=self.until_beat, seed=self.seed
         )
         self._standin = Draft(0, start, list(notes), finished=True)
         return self._standin

@@ -19,6 +19,8 @@ META = 0xFF
 TEXT, TRACK_NAME, MARKER = 0x01, 0x03, 0x06
 END_OF_TRACK, TEMPO, TIME_SIGNATURE = 0x2F, 0x51, 0x58
 
+_END = bytes((META, END_OF_TRACK))
+
 #: The tick it comes at and its bytes: a channel message with its status byte, or 0xFF, the kind of
 #: meta event and its content (without the length).
 Event: TypeAlias = tuple[int, bytes]
@@ -66,6 +68,8 @@ def read_chunks(data: bytes) -> MidiFile:
                 raise BrokenFile(f"it breaks off in {where}")
             track = _read_track(data[at : at + size], where=where, at=at, left=left)
             left -= len(track.events)
+            if left < 0:
+                raise BrokenFile(f"it holds more than {MAX_EVENTS:,} events")
             tracks.append(track)
         at += size
     if len(tracks) < count:
@@ -102,45 +106,51 @@ def _check_header(kind: int, division: int) -> None:
 
 
 def _read_track(data: bytes, *, where: str, at: int, left: int) -> Track:
-    """Read the body of one track chunk; `at` is its place in the file, for messages."""
+    """Read the body of a track chunk, up to one event more than are `left`.
+
+    `at` is the place of the chunk in the file, for messages.
+    """
     events: list[Event] = []
     tick = place = 0
     status = 0  # running status; 0 when there is none
     try:
-        while place < len(data):
+        while place < len(data) and len(events) <= left:
             delta, place = _number(data, place)
             tick += delta
-            first = data[place]
-            if first == META:
-                kind = data[place + 1]
-                length, place = _number(data, place + 2)
-                content = _take(data, place, length)
-                place += length
-                if kind == END_OF_TRACK:
-                    break
-                events.append((tick, bytes((META, kind)) + content))
-            elif first in (0xF0, 0xF7):
-                length, place = _number(data, place + 1)
-                _take(data, place, length)
-                place += length
-                status = 0
-            else:
-                if first & 0x80:
-                    status = first
-                    place += 1
-                length = _data_bytes(status)
-                content = _take(data, place, length)
-                if not content.isascii():  # the top bit marks a status byte
-                    raise BrokenFile("a message is cut short by another")
-                place += length
-                events.append((tick, bytes((status,)) + content))
-            if len(events) > left:
-                raise BrokenFile(f"it holds more than {MAX_EVENTS:,} events")
+            event, place, status = _read_event(data, place, status)
+            if event == _END:
+                break
+            if event:
+                events.append((tick, event))
     except IndexError:
         raise BrokenFile(f"{where} breaks off in the middle of an event") from None
     except BrokenFile as error:
         raise BrokenFile(f"{where} is broken near byte {at + place}: {error}") from None
     return Track(tuple(events), tick)
+
+
+def _read_event(data: bytes, place: int, status: int) -> tuple[bytes, int, int]:
+    """Read what stands behind a delta time; return it, the place behind it and the running status.
+
+    The event is empty for a system exclusive message. Raises IndexError past the end of `data`.
+    """
+    first = data[place]
+    if first == META:
+        length, content = _number(data, place + 2)
+        event = data[place : place + 2] + _take(data, content, length)
+        return event, content + length, status
+    if first in (0xF0, 0xF7):
+        length, content = _number(data, place + 1)
+        _take(data, content, length)
+        return b"", content + length, 0
+    if first & 0x80:
+        status = first
+        place += 1
+    length = _data_bytes(status)
+    event = _take(data, place, length)
+    if not event.isascii():  # a top bit marks a status byte
+        raise BrokenFile("a message is cut short by another")
+    return bytes((status,)) + event, place + length, status
 
 
 def _data_bytes(status: int) -> int:
@@ -171,7 +181,7 @@ def _number(data: bytes, place: int) -> tuple[int, int]:
 def _write_events(track: Track) -> bytes:
     body = bytearray()
     before = 0
-    for tick, event in (*track.events, (track.end, bytes((META, END_OF_TRACK)))):
+    for tick, event in (*track.events, (track.end, _END)):
         body += _digits(tick - before)
         if event[0] == META:
             body += event[:2] + _digits(len(event) - 2) + event[2:]

@@ -1,14 +1,14 @@
 """Follows MIDI clock. Pure: stamped status bytes in, a `Transport` in the host's beats out.
 
-Theory of operation. A tick (0xF8) is 1/24 beat. Ticks arrive with jitter, so neither their times nor
-the gaps between them are used as they are: an alpha-beta filter (a second-order delay-locked loop)
-predicts each tick from the last period, and corrects phase and period by a part of the error. Its
-gains begin as those of a least-squares line through all ticks so far, and so lock at once; they fall
-to a floor that still follows a ramp (Brookner, "Tracking and Kalman Filtering Made Easy", 1998, on
-the growing-memory and the critically damped filter).
+Theory of operation. A tick (0xF8) is 1/24 beat. Ticks arrive with jitter, so neither their times
+nor the gaps between them are used as they are: an alpha-beta filter (a second-order delay-locked
+loop) predicts each tick from the last period, and corrects phase and period by a part of the error.
+Its gains begin as those of a least-squares line through all ticks so far, and so lock at once; they
+fall to a floor that still follows a ramp (Brookner, "Tracking and Kalman Filtering Made Easy",
+1998, on the growing-memory and the critically damped filter).
 
-Start (0xFA) and Continue (0xFB) say that the *next* tick is the first of the music: at beat 0, or at
-the song position (0xF2, in sixteenths). Ticks may run on while the host stands still: they still
+Start (0xFA) and Continue (0xFB) say that the *next* tick is the first of the music: at beat 0, or
+at the song position (0xF2, in sixteenths). Ticks may run on while the host stands still: they still
 teach the tempo.
 """
 

@@ -61,6 +61,8 @@ PROVISIONAL_BEATS = 1.0
 MIN_LEAD_NS = 400_000_000
 #: Less than this is not enough to send a note in time: it is cut.
 LAST_MOMENT_NS = 1_000_000
+#: A session that wants to be woken sooner than this is woken then: one tick at a time.
+SHORTEST_REST_NS = 100_000
 #: A tempo that differs by less than this share is the same tempo, measured twice.
 TEMPO_NEWS = 0.005
 
@@ -127,7 +129,9 @@ class Session:
         match self._turns.phase:
             case Phase.LISTENING if self._turns.mode is Mode.TRADE:
                 beats.append((self._turns.entry_beat - self._lead_beats(), 0))
-            case Phase.LISTENING if self._turns.mode is Mode.ANSWER and self._silent_since:
+            case Phase.LISTENING if (
+                self._turns.mode is Mode.ANSWER and self._silent_since is not None
+            ):
                 beats.append((self._silent_since + self.settings.silence, 0))
             case Phase.CUED:
                 beats.append((self._turns.entry_beat, early))
@@ -136,7 +140,8 @@ class Session:
                 beats.append((line, early))
         transport = self._clock.transport
         wakes = [transport.ns_at(beat) - before for beat, before in beats]
-        return min(wakes, default=None)
+        soonest_ns = self._now_ns + SHORTEST_REST_NS
+        return max(soonest_ns, min(wakes)) if wakes else None
 
     # What comes in.
 
@@ -168,9 +173,7 @@ class Session:
         if isinstance(change, Opened):
             note = Note(change.onset, change.pitch, PROVISIONAL_BEATS, change.velocity)
             self._memory.put(change.number, note)
-            self._effects.append(
-                NoteStarted("player", change.onset, change.pitch, change.velocity)
-            )
+            self._effects.append(NoteStarted("player", change.onset, change.pitch, change.velocity))
             self._silent_since = None
             self._turn(Event.PLAYED, change.onset)
         else:
@@ -190,7 +193,7 @@ class Session:
             case "panic":
                 self._hand_back()
                 self._end_open_notes(self._beat())
-                self._release()
+                self._release(self._beat())
             case "take/record" | "take/stop":
                 self._effects.append(TakeMarked(self._beat(), name == "take/record"))
             case "ping" | "state":
@@ -235,7 +238,8 @@ class Session:
         if self._answer.add(epoch, note):
             return
         in_time_ns = self._now_ns + LAST_MOMENT_NS
-        if epoch == self._epoch and self._clock.transport.ns_at(note.onset) >= in_time_ns:
+        in_time = self._clock.transport.ns_at(note.onset) >= in_time_ns
+        if in_time and self._answer.leader == epoch:  # the rest of a chord that has begun
             self._strike(note)
         elif epoch == self._epoch:
             self._effects.append(Cut(note))
@@ -256,7 +260,7 @@ class Session:
         if moved.discontinuous:
             self._end_open_notes(moved.from_beat)
             self._turn(Event.STOPPED, moved.from_beat)
-            self._release()
+            self._release(moved.from_beat)
             self._silent_since = None
         transport = self._clock.transport
         if transport.playing and abs(transport.bpm - self._told_bpm) > TEMPO_NEWS * transport.bpm:
@@ -272,37 +276,36 @@ class Session:
                 self._withdraw()
                 self._prepare()
             case Action.ENTER:
-                self._hand_over("segue", self._turns.entry_beat)
+                self._hand_over("segue", beat)
             case Action.PLAN_NEXT | Action.LEAVE:
-                self._hand_over("player", self._turns.exit_beat)
+                self._hand_over("player", beat)
                 self._withdraw()
-                self._silent_since = self._turns.exit_beat
             case Action.WITHDRAW:
                 self._withdraw()
             case Action.SILENCE:
                 self._hand_over("player", beat)
                 self._withdraw()
-                self._release()
+                self._release(beat)
 
     def _advance(self) -> None:
         """Do all that has become due by now, in the order in which it became due."""
         transport = self._clock.transport
         if not transport.playing:
             return
-        now = transport.beat_at(self._now_ns)
-        horizon = transport.beat_at(self._now_ns + self.config.horizon_ns)
+        now = transport.beat_at(self._now_ns) + BEAT_TOLERANCE
+        horizon = transport.beat_at(self._now_ns + self.config.horizon_ns) + BEAT_TOLERANCE
         if self._turns.phase is Phase.LISTENING:
             self._listen(now)
         if self._turns.phase is Phase.CUED and horizon >= self._turns.entry_beat:
             self._turn(Event.LINE, self._turns.entry_beat)
         if self._turns.phase is Phase.ANSWERING and self._answer is not None:
             for note in self._answer.decide(
-                horizon + BEAT_TOLERANCE, history=self._memory.notes(), meters=self.meters
+                horizon, history=self._memory.notes, meters=self.meters
             ):
                 self._strike(note)
             if horizon >= self._turns.exit_beat:
                 self._turn(Event.LINE, self._turns.exit_beat)
-        for struck in self._voice.release_until(horizon + BEAT_TOLERANCE):
+        for struck in self._voice.release_until(horizon):
             self._ended(struck)
 
     def _listen(self, now: float) -> None:
@@ -391,11 +394,14 @@ class Session:
         self._effects.append(NoteEnded("segue", note))
         self._memory.put(struck.number, note)
 
-    def _release(self) -> None:
-        """Silence at once: what sounds ends here, what was committed is not sent."""
-        for struck in self._voice.cut(self._beat()):
-            self._effects.append(NoteEnded("segue", struck.note))
-            self._memory.put(struck.number, struck.note)
+    def _release(self, beat: float) -> None:
+        """Silence at once: what sounds ends at `beat`, what was committed is not sent."""
+        for struck in self._voice.cut(beat):
+            if struck.note.duration > 0:
+                self._effects.append(NoteEnded("segue", struck.note))
+                self._memory.put(struck.number, struck.note)
+            else:
+                self._memory.drop(struck.number)
         self._effects.append(ReleaseAll())
 
     def _end_open_notes(self, beat: float) -> None:

@@ -3,7 +3,6 @@
 A pitch sounds once: striking it again releases it first, at that beat.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from engine.protocol import Note
@@ -41,12 +40,14 @@ class Voice:
             del self._sounding[struck.note.pitch]
         return sorted(ended, key=lambda struck: (struck.note.end, struck.note.pitch))
 
-    def cut(self, beat: float) -> Iterator[Struck]:
-        """Take out everything, as ended at `beat`; a note that had not begun yet is left out."""
-        for struck in self._sounding.values():
-            if struck.note.onset < beat:
-                yield _shortened(struck, beat)
+    def cut(self, beat: float) -> list[Struck]:
+        """Take out everything, as ended at `beat`.
+
+        A note that had not begun by then comes out with a duration of zero or less.
+        """
+        cut = [_shortened(struck, beat) for struck in self._sounding.values()]
         self._sounding = {}
+        return cut
 
 
 def _shortened(struck: Struck, beat: float) -> Struck:

@@ -1,0 +1,220 @@
+"""The one configuration tree: defaults, then a TOML file, then flags. Checked here alone.
+
+Every default says why. `Config.from_table` takes the parsed TOML; a mistake in it is a ConfigError
+whose text names the key and what it may be.
+"""
+
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from daemon import commands
+from daemon.clock_source import Choice
+
+NS_PER_MS = 1_000_000
+CLOCKS: tuple[Choice, ...] = ("auto", "internal", "midi")
+Tree = TypeVar("Tree")
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the text says which key, and what it may be."""
+
+
+def _default(name: str) -> Any:
+    return commands.find(name).default
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a player may change while playing; defaults and ranges stand in the command table."""
+
+    mode: str = _default("mode")
+    bars: int = _default("bars")
+    temperature: float = _default("temperature")
+    top_k: int = _default("top_k")
+    top_p: float = _default("top_p")
+    silence: float = _default("silence")
+    enter: str = _default("enter")
+    bpm: float = _default("bpm")
+
+    def changed(self, name: str, value: object) -> "Settings":
+        """Return the settings with one of them changed; raises CommandError if it cannot be."""
+        (checked,) = commands.check(name, (value,))
+        changes: dict[str, Any] = {name: checked}
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """All that a session's decisions depend on beside its inbox. It stands in every journal."""
+
+    settings: Settings = field(default_factory=Settings)
+    meter: tuple[int, int] = (4, 4)
+    #: Follow a MIDI clock once one is heard; a musician without one never has to think of it.
+    clock: Choice = "auto"
+    #: The same seed and the same inbox give the same answers.
+    seed: int = 0
+    #: Segue plays on this channel, counted from 0 (MIDI channel 1).
+    channel: int = 0
+    #: Sostenuto: the pedal that most keyboards have and few players use.
+    foot_switch: int = 66
+    #: Notes are committed this long before they sound: long enough for a thread that the system
+    #: wakes late, short enough that a tempo change or a stop is obeyed at once.
+    horizon_ns: int = 25 * NS_PER_MS
+    #: A line nearer than this is not promised to a take-over: the mind's first note takes about
+    #: a tenth of a second on a small machine.
+    reaction_ns: int = 150 * NS_PER_MS
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values as they stand in a journal."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "SessionConfig":
+        """Read back what `to_json` wrote."""
+        known = dict(values)
+        known["settings"] = Settings(**known["settings"])
+        known["meter"] = tuple(known["meter"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class PortsConfig:
+    """MIDI ports. Without names Segue offers virtual ports of its own."""
+
+    api: str | None = None
+    input: str | None = None
+    output: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ControlConfig:
+    """Where commands come in and the stream goes out; loopback only, 0 switches one off."""
+
+    osc_port: int = 9100
+    control_port: int = 9101
+    stream_port: int = 9102
+
+
+@dataclass(frozen=True, slots=True)
+class MindConfig:
+    """Which model answers, and where it runs: a child of ours, unless there is an address."""
+
+    checkpoint: str | None = None
+    address: str | None = None
+    keys: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything `segue run` depends on."""
+
+    session: SessionConfig = field(default_factory=SessionConfig)
+    ports: PortsConfig = field(default_factory=PortsConfig)
+    control: ControlConfig = field(default_factory=ControlConfig)
+    mind: MindConfig = field(default_factory=MindConfig)
+    #: The folder for takes; None is the user's data folder of this system.
+    takes: str | None = None
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Config":
+        """Read a TOML file; raises ConfigError with the line or key that is wrong."""
+        try:
+            with path.open("rb") as file:
+                return cls.from_table(tomllib.load(file))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is not TOML: {error}") from None
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> "Config":
+        """Build the tree from a table of tables; raises ConfigError."""
+        _known(table, "the configuration", ["session", "ports", "control", "mind", "takes"])
+        takes = table.get("takes")
+        if takes is not None and not isinstance(takes, str):
+            raise ConfigError("takes has to be the path of a folder")
+        return cls(
+            session=_session(_section(table, "session")),
+            ports=_filled(PortsConfig(), _section(table, "ports"), "ports", _text),
+            control=_filled(ControlConfig(), _section(table, "control"), "control", _port),
+            mind=_filled(MindConfig(), _section(table, "mind"), "mind", _text),
+            takes=takes,
+        )
+
+
+def parse_meter(text: str) -> tuple[int, int]:
+    """Return (3, 4) for "3/4"; raises ConfigError."""
+    parts = text.split("/")
+    if len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts):
+        numerator, denominator = int(parts[0]), int(parts[1])
+        if 1 <= numerator <= 16 and denominator in (2, 4, 8, 16):
+            return numerator, denominator
+    raise ConfigError(f"meter has to be like 4/4, 3/4 or 6/8, not {text!r}")
+
+
+def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = table.get(name, {})
+    if not isinstance(section, Mapping):
+        raise ConfigError(f"{name} has to be a table: [{name}]")
+    return section
+
+
+def _known(table: Mapping[str, Any], where: str, names: list[str]) -> None:
+    for key in table:
+        if key not in names:
+            raise ConfigError(f"{where} has no {key!r}; it may have {', '.join(names)}")
+
+
+def _session(table: Mapping[str, Any]) -> SessionConfig:
+    names = [command.name for command in commands.settings()]
+    _known(table, "[session]", [*names, "meter", "clock", "seed", "channel", "foot_switch"])
+    settings = Settings()
+    session = SessionConfig()
+    for key, value in table.items():
+        if key in names:
+            try:
+                settings = settings.changed(key, value)
+            except commands.CommandError as error:
+                raise ConfigError(f"[session] {error}") from None
+        elif key == "meter":
+            session = replace(session, meter=parse_meter(_text("meter", value)))
+        elif key == "clock":
+            if value not in CLOCKS:
+                raise ConfigError(f"[session] clock takes {'|'.join(CLOCKS)}, not {value!r}")
+            session = replace(session, clock=value)
+        elif key == "seed":
+            session = replace(session, seed=_integer("seed", value, 0, 2**31 - 1))
+        elif key == "channel":  # people count channels from 1
+            session = replace(session, channel=_integer("channel", value, 1, 16) - 1)
+        else:
+            session = replace(session, foot_switch=_integer("foot_switch", value, 0, 127))
+    return replace(session, settings=settings)
+
+
+def _filled(
+    tree: Tree, table: Mapping[str, Any], where: str, check: Callable[[str, object], Any]
+) -> Tree:
+    _known(table, f"[{where}]", [f.name for f in fields(tree)])  # type: ignore[arg-type]
+    changes = {key: check(f"[{where}] {key}", value) for key, value in table.items()}
+    return replace(tree, **changes)  # type: ignore[type-var]
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key} has to be a text in quotes, not {value!r}")
+    return value
+
+
+def _integer(key: str, value: object, low: float, high: float) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    limit = "" if math.isinf(high) else f" from {low} to {high}"
+    raise ConfigError(f"{key} has to be a whole number{limit}, not {value!r}")
+
+
+def _port(key: str, value: object) -> int:
+    return _integer(key, value, 0, 65535)
