@@ -1,9 +1,8 @@
-"""The session: a pure function of its inbox. Knows music, turns and drafts; no ports, threads, clocks
-or models.
+"""The session: a pure function of its inbox. Knows music, turns and drafts; no ports, no models.
 
 Each entry of the inbox carries its time, and `handle` answers with effects. Nothing here asks what
-time it is, and nothing is random but by the seed: the same inbox gives the same effects, to the bit.
-`next_wake_ns` says when the session wants a `Tick` if nothing else comes.
+time it is, and nothing is random but by the seed: the same inbox gives the same effects, bit for
+bit. `next_wake_ns` says when the session wants a `Tick` if nothing else comes.
 
 The session's beats never fall back. Where a host locates or starts again, its bars are laid on from
 the next bar line of the session, so that what was played stays what it was.
@@ -127,12 +126,9 @@ class Session:
         if (release := self._voice.next_release_beat) is not None:
             beats.append((release, early))
         match self._turns.phase:
-            case Phase.LISTENING if self._turns.mode is Mode.TRADE:
-                beats.append((self._turns.entry_beat - self._lead_beats(), 0))
-            case Phase.LISTENING if (
-                self._turns.mode is Mode.ANSWER and self._silent_since is not None
-            ):
-                beats.append((self._silent_since + self.settings.silence, 0))
+            case Phase.LISTENING:
+                if (due := self._listening_until()) is not None:
+                    beats.append((due, 0))
             case Phase.CUED:
                 beats.append((self._turns.entry_beat, early))
             case Phase.ANSWERING if self._answer is not None:
@@ -308,14 +304,23 @@ class Session:
         for struck in self._voice.release_until(horizon):
             self._ended(struck)
 
-    def _listen(self, now: float) -> None:
+    def _listening_until(self) -> float | None:
+        """The beat at which listening ends by itself, or None."""
         if self._turns.mode is Mode.TRADE:
-            if now >= self._turns.entry_beat - self._lead_beats():
-                self._turn(Event.LEAD, now)
-        elif self._turns.mode is Mode.ANSWER and self._silent_since is not None:
-            if not self._timeline.held and now >= self._silent_since + self.settings.silence:
-                self._silent_since = None
-                self._turn(Event.SILENCE, self._line_to_meet())
+            return self._turns.entry_beat - self._lead_beats()
+        if self._turns.mode is Mode.ANSWER and self._silent_since is not None:
+            return self._silent_since + self.settings.silence
+        return None
+
+    def _listen(self, now: float) -> None:
+        due = self._listening_until()
+        if due is None or now < due:
+            return
+        if self._turns.mode is Mode.TRADE:
+            self._turn(Event.LEAD, now)
+        else:
+            self._silent_since = None
+            self._turn(Event.SILENCE, self._line_to_meet())
 
     def _take_over(self) -> None:
         if self._clock.transport.playing:
