@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from models.network import Network, NetworkConfig
 from models.vocabulary import Vocabulary, VocabularyError, tokenizer_settings
@@ -80,7 +80,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     try:
         weights_path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(weights_path) as part:
-            save_file(weights, part)
+            part.write_bytes(save(weights))  # save_file would make it readable by its owner alone
         with replacing(json_path) as part:
             part.write_text(text, encoding="utf-8")
     except (OSError, SafetensorError) as error:

@@ -22,9 +22,10 @@ import zipfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,7 @@ def open_corpora(data: Path, cache: Path, *, copyleft: bool = False, workers: in
     except (OSError, ValueError):
         summary = {}
     if summary.get("fingerprint") != fingerprint:
+        summary_path.unlink(missing_ok=True)  # a cache half made must not pass for the old one
         left_out = _tokenize_all(pieces, cache, workers=workers)
         summary = {"fingerprint": fingerprint, "left_out": left_out}
         summary_path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
@@ -199,6 +201,8 @@ def _tokenize_all(pieces: list[Piece], cache: Path, *, workers: int) -> dict[str
                     _store(cache, corpus, split, found)
                     done += len(group)
                 print(f"tokenized {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
+    except BrokenProcessPool as error:
+        raise CorpusError(f"a file of the corpus {corpus} crashes the MIDI reader") from error
     except OSError as error:
         raise CorpusError(f"cannot write the token cache {cache}: {error}") from error
     return dict(left_out)
@@ -245,8 +249,11 @@ def _store(cache: Path, corpus: str, split: str, pieces: list[NDArray[np.int16]]
 
 
 def _load(cache: Path, corpus: str, split: str) -> Tokens:
-    offsets = np.load(cache / f"{corpus}.{split}.offsets.npy")
-    path = cache / f"{corpus}.{split}.tokens.npy"
-    # An empty array cannot be mapped.
-    tokens = np.load(path, mmap_mode="r" if offsets[-1] else None)
+    try:
+        offsets = np.load(cache / f"{corpus}.{split}.offsets.npy")
+        # An empty array cannot be mapped.
+        mode: Literal["r"] | None = "r" if offsets[-1] else None
+        tokens = np.load(cache / f"{corpus}.{split}.tokens.npy", mmap_mode=mode)
+    except (OSError, ValueError, EOFError) as error:
+        raise CorpusError(f"the token cache {cache} is damaged ({error}); delete it") from error
     return Tokens(tokens=tokens, offsets=offsets)

@@ -23,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -73,7 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--copyleft", action="store_true", help="read a curated folder's copyleft corpora too")
     add("--minutes", type=float, help="budget in minutes of work (default: 60)")
     add("--steps", type=int, help="budget in steps instead")
-    add("--resume", action="store_true", help="go on where OUT stopped, with its own settings")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where OUT stopped, with its own settings; a budget given anew replaces its own",
+    )
     add("--layers", type=int, default=4)
     add("--width", type=int, default=256)
     add("--heads", type=int, default=4)
@@ -85,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0)
     add("--threads", type=int, help="CPU threads (default: torch's choice)")
     add("--precision", choices=("bf16", "float32"), default="bf16")
-    add("--device", choices=("cpu", "cuda"), default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
     add("--validate-minutes", type=float, default=5.0, help="time between validations")
     add("--save-minutes", type=float, default=5.0, help="time between saves of the whole state")
 
@@ -103,8 +107,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         if args.resume:
-            config, _, saved = read_settings(args.out)
-            settings = Settings(**saved)
+            config, settings = _resumed(args, settings)
         elif (args.out / STATE_NAME).exists():
             say(f"segue train: {args.out} holds a run already; add --resume or name another --out")
             return 2
@@ -308,10 +311,21 @@ def _settings(args: argparse.Namespace) -> Settings:
         dropout=args.dropout,
         seed=args.seed,
         precision=args.precision,
-        device=args.device,
+        device=args.device or ("cuda" if torch.cuda.is_available() else "cpu"),
         validate_minutes=args.validate_minutes,
         save_minutes=args.save_minutes,
     )
+
+
+def _resumed(args: argparse.Namespace, asked: Settings) -> tuple[NetworkConfig, Settings]:
+    """Shape and settings of the saved run, on this machine's device and with a new budget."""
+    config, _, saved = read_settings(args.out)
+    if config.vocabulary != len(standard_vocabulary()):
+        raise CheckpointError(f"{args.out} was trained with another vocabulary; start a new run")
+    settings = replace(Settings(**saved), device=asked.device)
+    if args.minutes or args.steps:
+        settings = replace(settings, minutes=asked.minutes, steps=asked.steps)
+    return config, settings
 
 
 def _network_config(args: argparse.Namespace) -> NetworkConfig:
