@@ -117,6 +117,14 @@ class Session:
         effects, self._effects = self._effects, []
         return effects
 
+    def finish(self) -> list[Effect]:
+        """End everything that sounds, now: no entry follows."""
+        self._end_open_notes(self._beat())
+        self._turn(Event.STOPPED, self._beat())
+        self._release(self._beat())
+        effects, self._effects = self._effects, []
+        return effects
+
     def next_wake_ns(self) -> int | None:
         """When the session wants a Tick, or None while only the world can change anything."""
         if not self._clock.transport.playing:
