@@ -1,12 +1,12 @@
 """Turns the bytes of a Standard MIDI File into events at ticks, and back.
 
-Knows the file format and its limits. Knows no beats, meters, notes or disk. Reading is strict where a
-guess would change the music (a track that breaks off, a status byte that means nothing) and lenient
-where it would not: foreign chunks, a missing end of track, meta events of any content.
+Knows the file format and its limits. Knows no beats, meters, notes or disk. Reading is strict where
+a guess would change the music (a track that breaks off, a status byte that means nothing) and
+lenient where it would not: foreign chunks, a missing end of track, meta events of any content.
 
-It reads in one pass over the bytes and stops at a count of events, so that no file, however crafted,
-takes longer than one of honest size. mido's reader is the measure in the tests, but not used here: it
-refuses a whole file for an odd key signature, and has no such bound.
+It reads in one pass over the bytes and stops at a count of events, so that no file, however
+crafted, takes longer than one of honest size. mido's reader is the measure in the tests, but not
+used here: it refuses a whole file for an odd key signature, and has no such bound.
 """
 
 from collections.abc import Sequence
