@@ -30,11 +30,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.files import replacing
 from models.scores import ScoreError, tokens_of
 from models.vocabulary import build_tokenizer, standard_vocabulary, tokenizer_tokens
 
 SPLITS = ("train", "valid", "test")
-CACHE_FORMAT = 1  # raise it when the tokens of a piece change
+CACHE_FORMAT = 2  # raise it when the tokens of a piece change
 PIECES_A_TASK = 32
 MIDI_SUFFIXES = {".mid", ".midi"}
 
@@ -244,8 +245,10 @@ def _worker_tokenizer() -> Any:
 def _store(cache: Path, corpus: str, split: str, pieces: list[NDArray[np.int16]]) -> None:
     offsets = np.cumsum([0, *map(len, pieces)], dtype=np.int64)
     tokens = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int16)
-    np.save(cache / f"{corpus}.{split}.tokens.npy", tokens)
-    np.save(cache / f"{corpus}.{split}.offsets.npy", offsets)
+    for name, array in (("tokens", tokens), ("offsets", offsets)):
+        # Replaced rather than overwritten: a training that still maps the old file lives on.
+        with replacing(cache / f"{corpus}.{split}.{name}.npy") as part, part.open("wb") as file:
+            np.save(file, array)
 
 
 def _load(cache: Path, corpus: str, split: str) -> Tokens:

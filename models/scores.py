@@ -61,10 +61,10 @@ def supported_metre(numerator: int, denominator: int) -> tuple[int, int]:
     """The metre itself, or one with an equal bar (2/2 to 4/4, 6/16 to 3/8); raises ScoreError."""
     if numerator in METRES.get(denominator, ()):
         return numerator, denominator
-    for other, numerators in METRES.items():
+    for other in sorted(METRES, key=lambda d: abs(d - denominator)):  # 12/16 is rather 6/8 than 3/4
         if denominator and numerator * other % denominator == 0:
             equal = numerator * other // denominator
-            if equal in numerators:
+            if equal in METRES[other]:
                 return equal, other
     raise ScoreError(f"metre {numerator}/{denominator}")
 

@@ -141,9 +141,10 @@ class Trainer:
         self.optimizer = _optimizer(self.network, rate=settings.rate)
         self.windows = Windows(corpora, self.vocabulary, split="train")
         held_out = Windows(corpora, self.vocabulary, split="valid")
-        self.validation = _validation_windows(
-            held_out if held_out.sources else self.windows, config.context
-        )
+        if not held_out.sources:
+            say("no piece falls to the validation split; training windows stand in for it")
+            held_out = self.windows
+        self.validation = _validation_windows(held_out, config.context)
         self.stopping = False
 
     def resume(self) -> None:

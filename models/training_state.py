@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from models.checkpoint import CheckpointError, replacing
+from models.checkpoint import CheckpointError
+from models.files import replacing
 from models.network import Network, NetworkConfig
 
 STATE_NAME = "state.safetensors"

@@ -1,0 +1,200 @@
+"""The training loop on a toy corpus: it learns, it stops when told, and it goes on to the step."""
+
+import argparse
+import signal
+
+import pytest
+import torch
+
+from models import training
+from models.checkpoint import load_checkpoint
+from models.corpus import open_corpora
+from models.network import NetworkConfig
+from models.training import Settings, Trainer, main
+from models.training_state import read_settings
+from models.vocabulary import standard_vocabulary
+
+SHAPE = NetworkConfig(
+    vocabulary=len(standard_vocabulary()), layers=1, width=32, heads=2, ffn=64, context=64
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory, toy):
+    root = tmp_path_factory.mktemp("toy")
+    return toy.fill(root / "data"), root / "cache"
+
+
+@pytest.fixture(scope="module")
+def corpora(places):
+    data, cache = places
+    return open_corpora(data, cache, workers=1)
+
+
+def settings(**changes):
+    plain = {
+        "minutes": None,
+        "steps": 20,
+        "batch": 2,
+        "rate": 3e-3,
+        "dropout": 0.1,
+        "seed": 4,
+        "precision": "float32",
+        "device": "cpu",
+        "validate_minutes": 9.0,
+        "save_minutes": 9.0,
+    }
+    return Settings(**(plain | changes))
+
+
+def trainer(corpora, out, **changes):
+    out.mkdir(exist_ok=True)
+    return Trainer(corpora, SHAPE, settings(**changes), out=out)
+
+
+def weights(run):
+    return torch.cat([parameter.flatten() for parameter in run.network.parameters()])
+
+
+def test_twenty_steps_lower_the_loss(corpora, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "WARM_UP_STEPS", 5)
+    run = trainer(corpora, tmp_path / "run")
+    before = run.validate()
+    assert 8 < before < 9  # log2 of 362 tokens is 8.5: it knows nothing yet
+    assert run.train() == 0
+    assert run.progress.step == 20
+    assert run.progress.best_bits < before - 0.3
+    shipped = load_checkpoint(tmp_path / "run" / "best")
+    assert shipped.provenance["steps"] == 20
+    assert shipped.provenance["data_mix"] == {"midi": 1.0}
+
+
+def test_a_run_cut_in_two_ends_as_one(corpora, tmp_path):
+    whole = trainer(corpora, tmp_path / "whole")
+    whole.train()
+
+    first = trainer(corpora, tmp_path / "cut")
+    for _ in range(9):
+        first.step()
+    first.save()
+    second = trainer(corpora, tmp_path / "cut")
+    second.resume()
+    assert second.progress.step == 9
+    second.train()
+    assert second.progress.tokens == whole.progress.tokens
+    assert torch.equal(weights(second), weights(whole))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_leaves(corpora, tmp_path, monkeypatch, number, capsys):
+    run = trainer(corpora, tmp_path / "run")
+    step = run.step
+
+    def signalled():
+        if run.progress.step == 5:
+            signal.raise_signal(number)
+        return step()
+
+    monkeypatch.setattr(run, "step", signalled)
+    assert run.train() == 0
+    assert "stopped at step 6, all is saved; --resume goes on" in capsys.readouterr().err
+    assert read_settings(tmp_path / "run")[1].step == 6
+
+
+def test_the_rate_warms_up_and_falls(corpora, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "WARM_UP_STEPS", 5)
+    run = trainer(corpora, tmp_path / "run", steps=100)
+    shares = []
+    for step in range(101):
+        run.progress.step = step
+        shares.append(run._rate_share())
+    assert shares.index(max(shares)) == 4
+    assert shares[100] == pytest.approx(training.FINAL_RATE)
+    assert shares[4:] == sorted(shares[4:], reverse=True)
+
+
+def test_minutes_count_work_across_resumes(corpora, tmp_path):
+    run = trainer(corpora, tmp_path / "run", minutes=2.0, steps=None)
+    run.progress.elapsed_s = 90.0
+    assert run.fraction() == pytest.approx(0.75)
+    run.save()
+    again = trainer(corpora, tmp_path / "run", minutes=2.0, steps=None)
+    again.resume()
+    assert again.fraction() == pytest.approx(0.75)
+
+
+SMALL = ["--layers", "1", "--width", "16", "--heads", "2", "--context", "32", "--threads", "1"]
+
+
+def test_the_command_trains_refuses_to_overwrite_and_resumes(places, tmp_path, capsys):
+    data, cache = places
+    common = ["--data", str(data), "--cache", str(cache), "--out", str(tmp_path / "run"), *SMALL]
+    assert main([*common, "--steps", "2"]) == 0
+    assert "to ship it: python -m models.checkpoint" in capsys.readouterr().err
+    assert main([*common, "--steps", "4"]) == 2
+    assert "holds a run already; add --resume" in capsys.readouterr().err
+    assert main([*common, "--steps", "4", "--resume"]) == 0
+    said = capsys.readouterr().err
+    assert "resumed at step 2" in said
+    assert "done: 4 steps" in said
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        (["--steps", "5", "--minutes", "5"], "not in both"),
+        (["--steps", "-5"], "--steps is -5"),
+        (["--batch", "0"], "--batch is 0"),
+        (["--dropout", "1"], "--dropout is 1.0"),
+        (["--width", "30", "--heads", "4"], "cannot be split into 4 heads"),
+    ],
+)
+def test_wrong_options_are_exit_code_two(tmp_path, capsys, wrong, complaint):
+    assert main(["--data", str(tmp_path), "--out", str(tmp_path / "run"), *wrong]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_failures_are_one_line_and_exit_code_one(places, tmp_path, capsys):
+    data, cache = places
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main(["--data", str(empty), "--out", str(tmp_path / "run")]) == 1
+    assert "no MIDI files in" in capsys.readouterr().err
+    common = ["--data", str(data), "--cache", str(cache), "--out", str(tmp_path / "run")]
+    assert main([*common, "--resume"]) == 1
+    assert "to resume; start without --resume" in capsys.readouterr().err
+    (tmp_path / "run" / "state.safetensors").write_bytes(b"torn")
+    assert main([*common, "--resume"]) == 1
+    assert "is damaged" in capsys.readouterr().err
+    (tmp_path / "file").write_text("in the way")
+    assert main(["--data", str(data), "--out", str(tmp_path / "file")]) == 1
+    assert "cannot write to" in capsys.readouterr().err
+
+
+def test_a_full_disk_keeps_the_state_before(corpora, tmp_path, monkeypatch):
+    run = trainer(corpora, tmp_path / "run")
+    run.step()
+    run.save()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("models.training_state.save_file", full)
+    run.step()
+    with pytest.raises(training.CheckpointError, match=r"No space left .*is kept"):
+        run.save()
+    assert read_settings(tmp_path / "run")[1].step == 1
+
+
+def test_the_options_stand_in_anothers_parser():
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+    assert parser.parse_args(["--data", "d", "--out", "o"]).context == 1024
