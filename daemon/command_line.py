@@ -1,0 +1,53 @@
+"""The command line: which word leads to which module. Knows nothing of what they do.
+
+Each module has `add_arguments(parser)` and `run(args) -> exit code`, and is imported only when its
+word is given, so that `segue run` starts with no more than it needs.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from daemon import __version__
+
+SUBCOMMANDS = {
+    "demo": ("daemon.demo", "hear and see Segue trade bars with a recorded player, no MIDI needed"),
+    "run": ("daemon.run", "the daemon, on virtual or named MIDI ports"),
+    "continue": ("daemon.continuation", "continue a MIDI file, offline"),
+    "send": ("daemon.send", "give a command to the daemon that runs here"),
+    "ports": ("daemon.ports", "the MIDI systems and ports of this machine"),
+    "doctor": ("daemon.doctor", "what is broken, and how to mend it, one line each"),
+    "replay": ("daemon.replay", "play a journal again, to the identical take"),
+    "engine": ("engine.server", "a mind of its own, for other machines"),
+    "train": ("models.training", "train a checkpoint from a folder of MIDI files"),
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command in `argv` and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="segue",
+        description="You play some bars; Segue answers on the grid.",
+        epilog="\n".join(f"  {name:10}{text}" for name, (_, text) in SUBCOMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"segue {__version__}")
+    parser.add_argument(
+        "command", choices=SUBCOMMANDS, metavar="COMMAND", help="one of those below"
+    )
+    args = parser.parse_args(argv[:1])
+    module_name, description = SUBCOMMANDS[args.command]
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name in ("miditok", "symusic"):
+            print(f"segue {args.command} needs pip install 'segue[train]'", file=sys.stderr)
+            return 2
+        raise
+    own = argparse.ArgumentParser(prog=f"segue {args.command}", description=description)
+    module.add_arguments(own)
+    code: int = module.run(own.parse_args(argv[1:]))
+    return code

@@ -1,0 +1,103 @@
+"""A take in figures: the report of the demo. Pure.
+
+In-time rate: of all the notes that were to be played, the share that left within `IN_TIME_MS` of
+the moment they were due. A note that was cut because it came too late counts as not in time.
+"""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from daemon.journal import Journal
+from daemon.take import Take, lateness_ns
+
+#: The ear takes two onsets closer than this for one, well within what is heard as together.
+IN_TIME_MS = 5.0
+NS_PER_MS = 1_000_000
+
+
+def percentiles(values: Sequence[float], *points: float) -> dict[str, float | None]:
+    """Return {"p50": …} by the nearest rank; None where there are no values."""
+    ordered = sorted(values)
+    return {_name(point): _nearest(ordered, point) for point in points}
+
+
+def report_of(take: Take, journal: Journal, *, hanging: int) -> dict[str, Any]:
+    """Return the report as one JSON object; `hanging` is how many notes sounded at the end."""
+    late_ms = [late / NS_PER_MS for late in lateness_ns(journal.sent)]
+    in_time = sum(late <= IN_TIME_MS for late in late_ms)
+    handover_ms = handover_lateness_ms(take, journal)
+    tokens = [ms for cost in take.costs for ms in cost.token_ms]
+    notes = [ms for cost in take.costs for ms in cost.note_ms]
+    prompt_tokens = sum(cost.prompt_tokens for cost in take.costs)
+    cached_tokens = sum(cost.cached_tokens for cost in take.costs)
+    return {
+        "notes_in": len(take.player),
+        "notes_out": len(take.segue),
+        "handovers": sum(handover.voice == "segue" for handover in take.handovers),
+        "handover_late_ms": percentiles(handover_ms, 50, 99),
+        "in_time_rate": in_time / max(1, len(late_ms) + take.cut),
+        "late_ms": percentiles(late_ms, 50, 95, 99),
+        "cut_notes": take.cut,
+        "token_ms": percentiles(tokens, 50, 95, 99),
+        "note_ms": percentiles(notes, 50, 95, 99),
+        "prompt_tokens": prompt_tokens,
+        "cached_tokens": cached_tokens,
+        "cache_hit_rate": cached_tokens / prompt_tokens if prompt_tokens else None,
+        "hanging_notes": hanging,
+        "mind_restarts": take.mind_restarts,
+        "seed": journal.session.seed,
+    }
+
+
+def handover_lateness_ms(take: Take, journal: Journal) -> list[float]:
+    """For each of Segue's entries: when its first note left, less the time of its line.
+
+    A turn in which Segue sent nothing counts as late by its whole length.
+    """
+    ons = [sent for sent in journal.sent if sent.message[0] & 0xF0 == 0x90 and sent.message[2]]
+    late: list[float] = []
+    for handover, after in zip(take.handovers, [*take.handovers[1:], None], strict=True):
+        if handover.voice != "segue":
+            continue
+        end_ns = after.due_ns if after else None
+        first = next((on for on in ons if on.due_ns >= handover.due_ns - NS_PER_MS), None)
+        if first is not None and (end_ns is None or first.due_ns < end_ns):
+            late.append((first.sent_ns - handover.due_ns) / NS_PER_MS)
+        elif end_ns is not None:
+            late.append((end_ns - handover.due_ns) / NS_PER_MS)
+    return late
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The report in a few lines, for people."""
+    handover, token = report["handover_late_ms"], report["token_ms"]
+
+    def ms(value: float | None) -> str:
+        return "-" if value is None else f"{value:.2f} ms"
+
+    return "\n".join(
+        [
+            f"you played {report['notes_in']} notes, Segue answered with {report['notes_out']} "
+            f"in {report['handovers']} turns",
+            f"first note after its bar line: p50 {ms(handover['p50'])}, p99 {ms(handover['p99'])}; "
+            f"in time {report['in_time_rate']:.1%}",
+            f"a token: p50 {ms(token['p50'])}, p99 {ms(token['p99'])}; "
+            f"hanging notes {report['hanging_notes']}, mind restarts {report['mind_restarts']}",
+        ]
+    )
+
+
+def median(values: Sequence[float]) -> float | None:
+    """The median, or None of nothing."""
+    return statistics.median(values) if values else None
+
+
+def _nearest(ordered: Sequence[float], point: float) -> float | None:
+    if not ordered:
+        return None
+    return ordered[min(len(ordered) - 1, int(point / 100 * len(ordered)))]
+
+
+def _name(point: float) -> str:
+    return f"p{point:g}".replace(".", "")

@@ -1,0 +1,118 @@
+"""The runtime: one inbox, one session, one output thread. Knows no ports and no protocols.
+
+A life in four verbs: `run` is startup, main loop, shutdown. Everything that happens anywhere comes
+in through `receive_midi`, `command` and `heard_mind`, from any thread, and is taken in one order by
+the thread that called `run`.
+"""
+
+import queue
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon import __version__, commands
+from daemon.config import SessionConfig
+from daemon.events import (
+    CommandIn,
+    Effect,
+    Entry,
+    MidiIn,
+    MindIn,
+    ReleaseAll,
+    Send,
+    StateChanged,
+    Tell,
+    Tick,
+)
+from daemon.journal import JournalWriter
+from daemon.output import NS_PER_S, OutputThread
+from daemon.session import Session
+from daemon.stream import Value, state_values
+from engine.protocol import FromMind, ToMind
+
+#: Python lets a busy thread keep the interpreter this long; the default of 5 ms is a late note.
+SWITCH_INTERVAL_S = 0.0005
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where the runtime's effects go. None of them may block."""
+
+    send: Callable[[bytes], None]
+    tell: Callable[[ToMind], None]
+    publish: Callable[[Effect], None]
+
+
+class Runtime:
+    """Carries entries to the session and effects away from it, in real time."""
+
+    def __init__(self, config: SessionConfig, *, journal: JournalWriter) -> None:
+        self.session = Session(config)
+        self._journal = journal
+        self._inbox: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
+        self._state: StateChanged | None = None
+
+    def receive_midi(self, t_ns: int, message: bytes) -> None:
+        """A message arrived at the input port at `t_ns`."""
+        self._inbox.put(MidiIn(t_ns, message))
+
+    def heard_mind(self, value: FromMind) -> None:
+        """The mind said something."""
+        self._inbox.put(MindIn(time.monotonic_ns(), value))
+
+    def command(self, name: str, arguments: tuple[object, ...]) -> tuple[Value, ...]:
+        """Check and take a command; return what to answer. Raises CommandError."""
+        checked = commands.check(name, arguments)
+        if name == "ping":
+            return (__version__,)
+        if name == "state":
+            return state_values(self._state) if self._state else ()
+        self._inbox.put(CommandIn(time.monotonic_ns(), name, checked))
+        return checked
+
+    def stop(self) -> None:
+        """Let `run` come to its end; may be called from a signal handler."""
+        self._inbox.put(None)
+
+    def run(self, outlets: Outlets, *, started: Callable[[], None]) -> None:
+        """Live until `stop`. `started` is called once everything is taken and sent."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        output = OutputThread(send=outlets.send, sent=self._journal.sent)
+        output.open()
+        try:
+            started()
+            self._main_loop(outlets, output)
+        finally:
+            output.close()
+
+    def _main_loop(self, outlets: Outlets, output: OutputThread) -> None:
+        while True:
+            try:
+                entry = self._inbox.get(timeout=self._rest_s())
+            except queue.Empty:
+                entry = Tick(time.monotonic_ns())
+            if entry is None:
+                return
+            self._journal.took(entry)
+            for effect in self.session.handle(entry):
+                self._carry_out(effect, outlets, output)
+
+    def _rest_s(self) -> float | None:
+        wake_ns = self.session.next_wake_ns()
+        if wake_ns is None:
+            return None
+        return max(0, wake_ns - time.monotonic_ns()) / NS_PER_S
+
+    def _carry_out(self, effect: Effect, outlets: Outlets, output: OutputThread) -> None:
+        match effect:
+            case Send(due_ns, message):
+                output.plan(due_ns, message)
+            case ReleaseAll():
+                output.release_all()
+            case Tell(value):
+                outlets.tell(value)
+            case _:
+                if isinstance(effect, StateChanged):
+                    self._state = effect
+                outlets.publish(effect)

@@ -1,0 +1,99 @@
+"""The folder of takes: journals, and the MIDI files that are made of them.
+
+A journal without its end, whose process is gone, is a take that was cut off: it is found on the next
+start and finished. Making a MIDI file is the work of a child process, so that a long take never
+takes time from the music.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from daemon import journal
+
+JOURNAL_SUFFIX = ".journal"
+
+
+def default_folder() -> Path:
+    """The user's data folder of this system."""
+    from platformdirs import user_data_path
+
+    return user_data_path("segue") / "takes"
+
+
+def new_journal_path(folder: Path, now: datetime) -> Path:
+    """A name that no take in `folder` has: the time, and a number if two fall on one second."""
+    name = now.strftime("%Y-%m-%d %H.%M.%S")
+    path = folder / f"{name}{JOURNAL_SUFFIX}"
+    number = 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name} ({number}){JOURNAL_SUFFIX}"
+    return path
+
+
+def unfinished(folder: Path) -> Iterator[Path]:
+    """Journals that were cut off, and that no living process writes."""
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.glob(f"*{JOURNAL_SUFFIX}")):
+        try:
+            if not journal.is_complete(path) and _is_free(path):
+                yield path
+        except OSError:
+            continue
+
+
+def finish(path: Path) -> None:
+    """Mark a journal as dealt with, so that it is not recovered again."""
+    with path.open("ab+") as file:
+        file.seek(-1, 2)
+        broken_off = file.read(1) != b"\n"
+        file.write((b"\n" if broken_off else b"") + json.dumps(["end"]).encode() + b"\n")
+
+
+def write_midi(path: Path, *, done: Callable[[str], None], close: bool) -> threading.Thread:
+    """Write the MIDI file of a journal beside it, in a child process; `done` hears one line.
+
+    With `close` the journal is finished afterwards.
+    """
+
+    def work() -> None:
+        target = path.with_suffix(".mid")
+        child = subprocess.run(
+            [*segue_command(), "replay", str(path), "-o", str(target), "--partial"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if child.returncode == 0:
+            if close:
+                finish(path)
+            done(f"take written: {target}")
+        else:
+            reason = child.stderr.strip().splitlines()[-1:] or ["it failed"]
+            done(f"the take could not be written: {reason[0]}; its journal is {path}")
+
+    thread = threading.Thread(target=work, name="take", daemon=True)
+    thread.start()
+    return thread
+
+
+def segue_command() -> list[str]:
+    """How to run `segue` again, from a checkout or a wheel, whatever the working folder."""
+    root = Path(__file__).resolve().parents[1]
+    run = (
+        f"import sys; sys.path.insert(0, {str(root)!r}); "
+        "from daemon.command_line import main; sys.exit(main(sys.argv[1:]))"
+    )
+    return [sys.executable, "-P", "-c", run]
+
+
+def _is_free(path: Path) -> bool:
+    with path.open("rb+") as file:
+        return journal.lock(file)
