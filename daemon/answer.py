@@ -60,7 +60,7 @@ class Answer:
         for draft in self._drafts:
             if draft.epoch == epoch:
                 draft.notes.append(note)
-                return note.onset >= self.frontier - BEAT_TOLERANCE
+                return note.onset >= self.frontier
         return False
 
     def finish(self, epoch: int) -> None:
@@ -70,7 +70,8 @@ class Answer:
 
     def next_onset(self) -> float:
         """The next beat at which there is something to decide."""
-        grid = math.floor(self.frontier * GRID_STEPS_PER_BEAT + 1) / GRID_STEPS_PER_BEAT
+        steps = math.floor((self.frontier + BEAT_TOLERANCE) * GRID_STEPS_PER_BEAT)
+        grid = (steps + 1) / GRID_STEPS_PER_BEAT
         onsets = (note.onset for draft in self._drafts for note in draft.notes)
         return min((beat for beat in onsets if beat >= self.frontier), default=grid)
 
@@ -86,7 +87,7 @@ class Answer:
         decided: list[Note] = []
         for draft in sources:
             for note in draft.notes:
-                passed = self.frontier - BEAT_TOLERANCE <= note.onset < beat - BEAT_TOLERANCE
+                passed = self.frontier <= note.onset < beat
                 if passed and self._decides(draft, note.onset):
                     decided.append(note)
                     self.leader = draft.epoch

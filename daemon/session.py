@@ -354,7 +354,8 @@ class Session:
 
     def _prepare(self) -> None:
         entry, exit_ = self._turns.entry_beat, self._turns.exit_beat
-        self._answer = Answer(until_beat=exit_, frontier=entry, seed=self._seed())
+        frontier = entry - BEAT_TOLERANCE  # an onset that is a rounding error early counts
+        self._answer = Answer(until_beat=exit_, frontier=frontier, seed=self._seed())
         self._draft()
 
     def _draft(self) -> None:
@@ -362,9 +363,9 @@ class Session:
         answer = self._answer
         if answer is None or self._mind != "ready":
             return
-        start = answer.frontier
+        start = self._turns.entry_beat
         if self._turns.phase is Phase.ANSWERING:  # leave the new mind the time to think
-            start = max(start, self._line_to_meet())
+            start = max(answer.frontier, self._line_to_meet())
         if start >= answer.until_beat:
             return
         for opened in self._timeline.open_notes:
