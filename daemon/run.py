@@ -1,0 +1,186 @@
+"""`segue run`: the daemon in the world, with MIDI ports and remote control.
+
+The order in which things open stands in `world`: control first, ports last, so that nothing is
+played before everything is there; they close the other way round.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from bridges.control import Reply
+from bridges.midi import Api, InputPort, MidiUnavailable, OutputPort, choose_api
+from bridges.osc import OscBridge
+from bridges.zeromq import ZmqBridge
+from daemon.commands import CommandError
+from daemon.config import CLOCKS, Config, ConfigError, parse_meter
+from daemon.events import Effect, TakeMarked
+from daemon.live import Live, World
+from daemon.runtime import Runtime
+from daemon.settings_flags import add_setting_flags, settings_of
+from daemon.stream import message_of
+from daemon.takes import default_folder, new_journal_path, unfinished, write_midi
+
+LOOPBACK = "127.0.0.1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the flags; each overrides the configuration file."""
+    parser.add_argument("--config", type=Path, metavar="FILE.toml")
+    parser.add_argument(
+        "--api", help="coremidi, alsa, jack or winmm (default: the one that answers)"
+    )
+    parser.add_argument("--in", dest="input", metavar="PORT", help="default: a virtual port")
+    parser.add_argument("--out", dest="output", metavar="PORT", help="default: a virtual port")
+    add_setting_flags(parser)
+    parser.add_argument("--meter", help="bars of the internal clock: 4/4, 3/4, 6/8 (default 4/4)")
+    parser.add_argument("--clock", choices=CLOCKS, help="who leads (default auto)")
+    parser.add_argument("--seed", type=int, help="same seed and same playing, same answers")
+    parser.add_argument("--checkpoint", help="a checkpoint to use instead of the one that ships")
+    parser.add_argument("--mind", metavar="ADDRESS", help="use the mind that runs at this address")
+    parser.add_argument("--keys", metavar="DIR", help="CURVE keys for a mind on another machine")
+    parser.add_argument(
+        "--takes", metavar="DIR", help="folder for takes (default: your data folder)"
+    )
+    parser.add_argument("--osc-port", type=int, help="0 for no OSC (default 9100)")
+    parser.add_argument(
+        "--control-port", type=int, help="ZeroMQ commands (default 9101), 0 for none"
+    )
+    parser.add_argument("--stream-port", type=int, help="ZeroMQ stream (default 9102), 0 for none")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run until Ctrl-C or SIGTERM; a second one forces. 2 for a configuration that cannot work."""
+    try:
+        config = config_of(args)
+        api = choose_api(config.ports.api)
+    except (CommandError, ConfigError, MidiUnavailable) as error:
+        say(f"segue run: {error}")
+        return 2
+    folder = Path(config.takes) if config.takes else default_folder()
+    recover(folder)
+    path = new_journal_path(folder, datetime.now())
+    live = Live(config, journal=path, say=say)
+    with stopping_on_signals(live.runtime):
+        try:
+            live.run(partial(world, config, api, path), started=partial(say_ready, config))
+        except (MidiUnavailable, OSError) as error:
+            say(f"segue run: {error}")
+            return 1
+    write_midi(path, done=say, close=False).join()
+    return 0
+
+
+def config_of(args: argparse.Namespace) -> Config:
+    """The configuration file, then the flags. Raises ConfigError or CommandError."""
+    config = Config.from_file(args.config) if args.config else Config()
+    session = replace(config.session, settings=settings_of(args, config.session.settings))
+    if args.meter is not None:
+        session = replace(session, meter=parse_meter(args.meter))
+    if args.clock is not None:
+        session = replace(session, clock=args.clock)
+    if args.seed is not None:
+        session = replace(session, seed=args.seed)
+    given = {"api": args.api, "input": args.input, "output": args.output}
+    ports = replace(config.ports, **{key: value for key, value in given.items() if value})
+    given = {"checkpoint": args.checkpoint, "address": args.mind, "keys": args.keys}
+    mind = replace(config.mind, **{key: value for key, value in given.items() if value})
+    numbers = {
+        "osc_port": args.osc_port,
+        "control_port": args.control_port,
+        "stream_port": args.stream_port,
+    }
+    control = replace(config.control, **{k: v for k, v in numbers.items() if v is not None})
+    takes = args.takes or config.takes
+    return Config(session=session, ports=ports, control=control, mind=mind, takes=takes)
+
+
+def recover(folder: Path) -> None:
+    """Finish the takes that were cut off, beside the music."""
+    for path in unfinished(folder):
+        say(f"found a take that was cut off: {path.name}")
+        write_midi(path, done=say, close=True)
+
+
+@contextmanager
+def world(config: Config, api: Api, journal: Path, runtime: Runtime) -> Iterator[World]:
+    """Remote control and MIDI ports around a runtime. Raises MidiUnavailable or OSError."""
+    handle = partial(handle_command, runtime)
+    streams: list[Callable[[str, tuple[int | float | str, ...]], None]] = []
+    control = config.control
+    with ExitStack() as stack:
+        if control.osc_port:
+            osc = OscBridge(host=LOOPBACK, port=control.osc_port, handle=handle)
+            streams.append(stack.enter_context(osc).publish)
+        if control.control_port and control.stream_port:
+            zmq = ZmqBridge(
+                control_address=f"tcp://{LOOPBACK}:{control.control_port}",
+                stream_address=f"tcp://{LOOPBACK}:{control.stream_port}",
+                handle=handle,
+            )
+            streams.append(stack.enter_context(zmq).publish)
+        out = stack.enter_context(OutputPort(api=api, name=config.ports.output, lost=say))
+        in_ = InputPort(api=api, name=config.ports.input, receive=runtime.receive_midi, lost=say)
+        stack.enter_context(in_)
+        say(f"MIDI through {api.name}: in '{in_.name}', out '{out.name}'")
+
+        def publish(effect: Effect) -> None:
+            message = message_of(effect)
+            if message is not None:
+                for stream in streams:
+                    stream(*message)
+            if isinstance(effect, TakeMarked) and not effect.recording:
+                write_midi(journal, done=say, close=False)
+
+        yield World(send=out.send, publish=publish)
+
+
+def handle_command(runtime: Runtime, name: str, arguments: tuple[object, ...]) -> Reply:
+    """Give a command that came over a bridge to the runtime."""
+    try:
+        return Reply(True, runtime.command(name, arguments))
+    except CommandError as error:
+        return Reply(False, (str(error),))
+
+
+@contextmanager
+def stopping_on_signals(runtime: Runtime) -> Iterator[None]:
+    """Ctrl-C or SIGTERM once: stop in order. Twice: stop at once, after releasing what sounds."""
+    asked = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        say("stopping; once more to force")
+        runtime.stop()
+
+    before = [(number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def say_ready(config: Config) -> None:
+    """The ready line: ports are open, and what is played now is answered."""
+    session = config.session
+    say(
+        f"ready: {session.settings.mode}, {session.settings.bars} bars, "
+        f"{session.meter[0]}/{session.meter[1]}, {session.settings.bpm:g} bpm, "
+        f"clock {session.clock}; Ctrl-C stops"
+    )
+
+
+def say(text: str) -> None:
+    """One line for the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
