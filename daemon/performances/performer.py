@@ -114,6 +114,11 @@ class Performer:
             moves.append((float(end) + self._beats(self._between(*_PEDAL_UP_MS)), 0))
         return moves
 
+    def swung(self, beat: Fraction) -> float:
+        """Return where a written place is played: only the middle of a beat swings."""
+        whole, part = divmod(beat, 1)
+        return float(whole + (self._piece.swing if part == Fraction(1, 2) else part))
+
     # When.
 
     def _strike(self, keys: list[Key]) -> list[tuple[Key, Press]]:
@@ -135,7 +140,7 @@ class Performer:
                 late += _SPREAD_MS * ranks.get(hand, 0)
                 ranks[hand] = ranks.get(hand, 0) + 1
             late = min(max(late, EARLIEST_MS), LATEST_MS)
-            down = self._swung(key.onset) + self._beats(late)
+            down = self.swung(key.onset) + self._beats(late)
             presses.append((key, Press(down, down, key.pitch, self._loudness(key, touch[hand]))))
         return presses
 
@@ -145,11 +150,6 @@ class Performer:
         if key.onset == phrase.start:
             return 5.0
         return 4.0 if key.onset >= phrase.end - self._piece.bar_beats else 0.0
-
-    def _swung(self, beat: Fraction) -> float:
-        """Return where a written place is played: only the middle of a beat swings."""
-        whole, part = divmod(beat, 1)
-        return float(whole + (self._piece.swing if part == Fraction(1, 2) else part))
 
     def _begin_at_zero(self, presses: list[Press]) -> list[Press]:
         """Shift the very first chord, which a recording cannot begin before its own start."""
@@ -194,7 +194,7 @@ class Performer:
         if not key.duration:
             up = press.down + self._beats(self._between(50.0, 75.0))
             return replace(press, up=up)
-        length = self._swung(key.end) - press.down
+        length = self.swung(key.end) - press.down
         following = [
             (other, after)
             for other, after in presses

@@ -64,8 +64,7 @@ def test_it_is_not_quantized(recording):
 @recordings
 def test_every_bar_is_played(recording):
     for bar in range(recording.bars):
-        if (recording.name, bar) != ("greensleeves", 31):
-            assert len(strokes(turn(recording, bar, 1))) >= 2
+        assert len(strokes(turn(recording, bar, 1))) >= 2
 
 
 @given(st.sampled_from(names()), st.integers(0, 70), st.integers(1, 70))
