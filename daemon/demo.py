@@ -22,7 +22,7 @@ from daemon.journal import JournalWriter, read_journal
 from daemon.live import Live, World
 from daemon.mind import start_mind
 from daemon.output import NS_PER_S
-from daemon.performance import Performance, load, names, turn
+from daemon.performance import DEFAULT, Performance, load, names, turn
 from daemon.piano_roll import draw_piano_roll
 from daemon.progress import Progress
 from daemon.rehearsal import MindIsSilent, Rehearsal
@@ -31,7 +31,6 @@ from daemon.report import report_of, summary
 from daemon.runtime import Runtime
 from daemon.take import Take, take_of
 from daemon.transport import Transport
-from engine.protocol import Meter
 
 #: Four turns each of four bars.
 LEAST_BARS = 32
@@ -41,11 +40,10 @@ BREATH_NS = NS_PER_S // 2
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
-    pieces = names()
     parser.add_argument("--out", type=Path, default=Path("take"), help="folder (default ./take)")
     parser.add_argument("--fast", action="store_true", help="in virtual time, not in real time")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other answers")
-    parser.add_argument("--piece", choices=pieces, default=pieces[0], help="what is played")
+    parser.add_argument("--piece", choices=names(), default=DEFAULT, help="what is played")
     parser.add_argument(
         "--bars", type=int, default=LEAST_BARS, help=f"length of the take, {LEAST_BARS} or more"
     )
@@ -156,17 +154,15 @@ def _timed(
 ) -> Iterator[tuple[int, bytes]]:
     """What the recorded player plays in his turns: (ns from the first bar line, message)."""
     at = Transport(bpm=performance.bpm)
-    bar_beats = Meter(0.0, *performance.meter).bar_beats
     turn_bars = session.settings.bars
     for number, first_bar in enumerate(range(0, bars, 2 * turn_bars)):
         for beat, message in turn(performance, number * turn_bars, turn_bars):
-            yield max(0, at.ns_at(first_bar * bar_beats + beat)), message
+            yield max(0, at.ns_at(first_bar * performance.bar_beats + beat)), message
 
 
 def _length_ns(performance: Performance, bars: int) -> int:
     """A beat more than the bars, for the last release."""
-    beats = bars * Meter(0.0, *performance.meter).bar_beats + 1
-    return Transport(bpm=performance.bpm).ns_at(beats)
+    return Transport(bpm=performance.bpm).ns_at(bars * performance.bar_beats + 1)
 
 
 def _sleep_until(t_ns: int) -> None:
