@@ -38,7 +38,7 @@ $(VENV)/made: pyproject.toml constraints.txt
 	@echo "making the environment in $(VENV); this takes a minute or two" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) setuptools torch || { \
-	  echo "so the CPU build of torch comes from $(TORCH_CPU_INDEX)" >&2; \
+	  echo "no CPU build of torch there; trying $(TORCH_CPU_INDEX)" >&2; \
 	  $(PIP_INSTALL) --extra-index-url $(TORCH_CPU_INDEX) setuptools torch; }
 	@$(PIP_INSTALL) --no-build-isolation -e '.[dev]'
 	@touch $@
