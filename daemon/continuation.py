@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.commands import CommandError
-from daemon.config import Settings
+from daemon.config import MindConfig, Settings
 from daemon.memory import Memory
 from daemon.midi_file import Score, ScoreError, read_score, write_take
-from daemon.mind import start_mind
+from daemon.mind import mind_of
 from daemon.settings_flags import add_setting_flags, settings_of
 from daemon.timeline import Closed, Timeline
 from engine.meter import bar_at, bars_later, line_after
@@ -103,7 +103,7 @@ def continue_score(
         memory.put(number, note)
     said: queue.SimpleQueue[FromMind] = queue.SimpleQueue()
     controls = Controls(settings.temperature, settings.top_k, settings.top_p)
-    with start_mind(said.put, checkpoint=checkpoint) as mind:
+    with mind_of(MindConfig(checkpoint=checkpoint), said.put) as mind:
         _hear(said, lambda value: isinstance(value, Ready))
         mind.send(memory.everything())
         until = bars_later(score.meters, start, bars)

@@ -20,7 +20,7 @@ from bridges.loopback import Loopback
 from daemon.config import Config, MindConfig, SessionConfig, Settings
 from daemon.journal import JournalWriter, read_journal
 from daemon.live import Live, World
-from daemon.mind import start_mind
+from daemon.mind import mind_of
 from daemon.output import NS_PER_S
 from daemon.performance import DEFAULT, Performance, load, names, turn
 from daemon.piano_roll import draw_piano_roll
@@ -29,7 +29,7 @@ from daemon.rehearsal import MindIsSilent, Rehearsal
 from daemon.replay import write_parts
 from daemon.report import report_of, summary
 from daemon.runtime import Runtime
-from daemon.take import Take, take_of
+from daemon.take import NAMES, Take, take_of
 from daemon.transport import Transport
 
 #: Four turns each of four bars.
@@ -107,8 +107,7 @@ def rehearse(
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     journal = JournalWriter(path, session=config.session, started=started, trouble=progress.say)
     rehearsal = Rehearsal(config.session, journal=journal, publish=progress.watch)
-    mind = start_mind(rehearsal.heard_mind, checkpoint=config.mind.checkpoint)
-    with journal, mind:
+    with journal, mind_of(config.mind, rehearsal.heard_mind) as mind:
         rehearsal.run(
             _timed(performance, config.session, bars=bars),
             until_ns=_length_ns(performance, bars),
@@ -134,9 +133,9 @@ def write_results(
 def _draw(path: Path, take: Take, performance: Performance, report: dict[str, Any]) -> None:
     draw_piano_roll(
         path,
-        parts=[("player", take.player), ("Segue", take.segue)],
+        parts=[(NAMES["player"], take.player), (NAMES["segue"], take.segue)],
         meters=take.meters,
-        handovers=[(handover.beat, handover.voice) for handover in take.handovers],
+        handovers=[(handover.beat, NAMES[handover.voice]) for handover in take.handovers],
         title=f"{performance.title}: you play, Segue answers",
         subtitle=f"{performance.bpm:g} bpm, seed {report['seed']}, "
         f"{report['notes_in']} notes in, {report['notes_out']} notes out",

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bridges.midi import MidiUnavailable, available_apis, choose_api, list_ports
 from daemon.config import Config, ConfigError, ControlConfig
-from daemon.mind import start_mind
+from daemon.mind import mind_of
 from daemon.output import NS_PER_S, ask_for_real_time
 from daemon.takes import default_folder, unfinished
 from engine.protocol import FromMind, Lost, Ready
@@ -98,13 +98,7 @@ def check_mind(config: Config) -> Iterable[Finding]:
     said: queue.SimpleQueue[FromMind] = queue.SimpleQueue()
     began_s = time.monotonic()
     mend = "pip install --force-reinstall segue, or name another with --checkpoint"
-    mind = start_mind(
-        said.put,
-        checkpoint=config.mind.checkpoint,
-        address=config.mind.address,
-        keys=config.mind.keys,
-    )
-    with mind:
+    with mind_of(config.mind, said.put):
         while True:
             try:
                 value = said.get(timeout=MIND_PATIENCE_S)

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from daemon.config import Config
 from daemon.events import Effect
 from daemon.journal import JournalWriter
-from daemon.mind import start_mind
+from daemon.mind import mind_of
 from daemon.runtime import Outlets, Runtime
 from engine.protocol import FromMind, Lost, Ready, Refused
 
@@ -47,15 +47,9 @@ class Live:
 
         The mind is started first, since it takes the longest; nothing waits for it.
         """
-        mind_config = self._config.mind
         with (
             self._journal,
-            start_mind(
-                self._heard_mind,
-                checkpoint=mind_config.checkpoint,
-                address=mind_config.address,
-                keys=mind_config.keys,
-            ) as mind,
+            mind_of(self._config.mind, self._heard_mind) as mind,
             open_world(self.runtime) as world,
         ):
             outlets = Outlets(send=world.send, tell=mind.send, publish=world.publish)

@@ -1,27 +1,20 @@
-"""How the player process starts its mind: a child of its own, or one at an address."""
+"""How the player process comes by its mind: a child of its own, or one at an address."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from daemon.takes import segue_command
+from daemon.config import MindConfig
+from engine.child import mind_command
 from engine.client import MindClient
 from engine.protocol import FromMind
 
 
-def start_mind(
-    receive: Callable[[FromMind], None],
-    *,
-    checkpoint: str | None = None,
-    address: str | None = None,
-    keys: str | None = None,
-) -> MindClient:
-    """Return a client, not yet opened. With an `address` nothing is started here."""
-    command = [*segue_command(), "engine"]
-    if checkpoint is not None:
-        command += ["--checkpoint", checkpoint]
+def mind_of(config: MindConfig, receive: Callable[[FromMind], None]) -> MindClient:
+    """Return a client, not yet opened. With an address nothing is started on this machine."""
+    options = ["--checkpoint", config.checkpoint] if config.checkpoint else []
     return MindClient(
         receive=receive,
-        address=address,
-        command=None if address else command,
-        keys=Path(keys) if keys else None,
+        address=config.address,
+        command=mind_command(*options),
+        keys=Path(config.keys) if config.keys else None,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from daemon.journal import JournalError, read_journal
 from daemon.midi_file import write_take
-from daemon.take import Take, differences, parts, take_of
+from daemon.take import NAMES, Take, differences, parts, take_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,10 +62,10 @@ def write_parts(take: Take, path: Path) -> list[Path]:
         target = path if number == 1 else path.with_stem(f"{path.stem} {number}")
         write_take(
             target,
-            parts=[("player", part.player), ("Segue", part.segue)],
+            parts=[(NAMES["player"], part.player), (NAMES["segue"], part.segue)],
             meters=part.meters,
             tempos=part.tempos or ((0.0, 120.0),),
-            markers=[(handover.beat, handover.voice) for handover in part.handovers],
+            markers=[(handover.beat, NAMES[handover.voice]) for handover in part.handovers],
         )
         written.append(target)
     return written

@@ -19,12 +19,16 @@ from daemon.events import (
     Send,
     TakeMarked,
     TempoChanged,
+    Voice,
 )
 from daemon.journal import Journal, Sent
 from daemon.schedule import NOTE_ON
 from daemon.session import Session
 from engine.meter import line_after
 from engine.protocol import Finished, Meter, Note
+
+#: The voices as they are called in files and pictures.
+NAMES: dict[Voice, str] = {"player": "player", "segue": "Segue"}
 
 #: What was due this close to a release may have left just before it, or not at all.
 RELEASE_TOLERANCE_NS = 10_000_000
