@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        hanging = play(performance, config, path, bars=args.bars, progress=progress)
-        report = write_results(args.out, path, performance, hanging=hanging, fast=args.fast)
+        play(performance, config, path, bars=args.bars, progress=progress)
+        report = write_results(args.out, path, performance, fast=args.fast)
     except (OSError, MindIsSilent) as error:
         print(f"segue demo: {error}", file=sys.stderr)
         return 1
@@ -72,13 +72,13 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     print(summary(report))
     print(f"look at {args.out / 'take.png'}, listen to {args.out / 'take.mid'}")
-    return 0 if hanging == 0 else 1
+    return 1 if report["hanging_notes"] else 0
 
 
 def play_live(
     performance: Performance, config: Config, path: Path, *, bars: int, progress: Progress
-) -> int:
-    """Play in real time through the daemon and its loopback; return how many notes hang."""
+) -> None:
+    """Play in real time, through the daemon and its loopback."""
     live = Live(config, journal=path, say=progress.say)
     loopback = Loopback(receive=live.runtime.receive_midi)
 
@@ -97,13 +97,12 @@ def play_live(
 
     player = threading.Thread(target=perform, name="player", daemon=True)
     live.run(world, started=player.start)
-    return loopback.sounding
 
 
 def rehearse(
     performance: Performance, config: Config, path: Path, *, bars: int, progress: Progress
-) -> int:
-    """Play in virtual time; return how many notes hang."""
+) -> None:
+    """Play in virtual time."""
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     journal = JournalWriter(path, session=config.session, started=started, trouble=progress.say)
     rehearsal = Rehearsal(config.session, journal=journal, publish=progress.watch)
@@ -113,17 +112,16 @@ def rehearse(
             until_ns=_length_ns(performance, bars),
             tell=mind.send,
         )
-    return rehearsal.sounding
 
 
 def write_results(
-    folder: Path, journal_path: Path, performance: Performance, *, hanging: int, fast: bool
+    folder: Path, journal_path: Path, performance: Performance, *, fast: bool
 ) -> dict[str, Any]:
     """Write take.mid, take.png and report.json from the journal; return the report."""
     journal = read_journal(journal_path)
     take = take_of(journal)
     write_parts(take, folder / "take.mid")
-    report = report_of(take, journal, hanging=hanging)
+    report = report_of(take, journal)
     report |= {"time": "virtual" if fast else "real", "piece": performance.name}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     _draw(folder / "take.png", take, performance, report)

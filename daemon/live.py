@@ -23,7 +23,7 @@ from engine.protocol import FromMind, Lost, Ready, Refused
 class World:
     """What the daemon plays and speaks into. Neither may block."""
 
-    send: Callable[[bytes], None]
+    send: Callable[[bytes], object]
     publish: Callable[[Effect], None]
 
 

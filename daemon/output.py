@@ -23,7 +23,7 @@ FIFO_PRIORITY = 60
 class OutputThread:
     """Owns the schedule. Other threads plan and release through it, under one lock."""
 
-    def __init__(self, *, send: Callable[[bytes], None], sent: Callable[[Sent], None]) -> None:
+    def __init__(self, *, send: Callable[[bytes], object], sent: Callable[[Sent], None]) -> None:
         self._send = send
         self._sent = sent
         self._schedule = Schedule()

@@ -75,11 +75,6 @@ class Rehearsal:
         self._advance(until_ns)
         self._write(self._schedule.release_all(until_ns), until_ns)
 
-    @property
-    def sounding(self) -> int:
-        """How many notes sound now."""
-        return len(self._schedule.sounding)
-
     def _is_awaited(self, value: FromMind) -> bool:
         return isinstance(value, Finished) and value.epoch == self._waiting_for
 

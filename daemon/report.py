@@ -4,11 +4,11 @@ In-time rate: of all the notes that were to be played, the share that left withi
 the moment they were due. A note that was cut because it came too late counts as not in time.
 """
 
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from daemon.journal import Journal
+from daemon.schedule import NOTE_OFF, NOTE_ON
 from daemon.take import Take, lateness_ns
 
 #: The ear takes two onsets closer than this for one, well within what is heard as together.
@@ -22,8 +22,8 @@ def percentiles(values: Sequence[float], *points: float) -> dict[str, float | No
     return {_name(point): _nearest(ordered, point) for point in points}
 
 
-def report_of(take: Take, journal: Journal, *, hanging: int) -> dict[str, Any]:
-    """Return the report as one JSON object; `hanging` is how many notes sounded at the end."""
+def report_of(take: Take, journal: Journal) -> dict[str, Any]:
+    """Return the report as one JSON object."""
     late_ms = [late / NS_PER_MS for late in lateness_ns(journal.sent)]
     in_time = sum(late <= IN_TIME_MS for late in late_ms)
     handover_ms = handover_lateness_ms(take, journal)
@@ -44,7 +44,7 @@ def report_of(take: Take, journal: Journal, *, hanging: int) -> dict[str, Any]:
         "prompt_tokens": prompt_tokens,
         "cached_tokens": cached_tokens,
         "cache_hit_rate": cached_tokens / prompt_tokens if prompt_tokens else None,
-        "hanging_notes": hanging,
+        "hanging_notes": hanging_notes(journal),
         "mind_restarts": take.mind_restarts,
         "seed": journal.session.seed,
     }
@@ -55,7 +55,7 @@ def handover_lateness_ms(take: Take, journal: Journal) -> list[float]:
 
     A turn in which Segue sent nothing counts as late by its whole length.
     """
-    ons = [sent for sent in journal.sent if sent.message[0] & 0xF0 == 0x90 and sent.message[2]]
+    ons = [sent for sent in journal.sent if sent.message[0] & 0xF0 == NOTE_ON and sent.message[2]]
     late: list[float] = []
     for handover, after in zip(take.handovers, [*take.handovers[1:], None], strict=True):
         if handover.voice != "segue":
@@ -67,6 +67,19 @@ def handover_lateness_ms(take: Take, journal: Journal) -> list[float]:
         elif end_ns is not None:
             late.append((end_ns - handover.due_ns) / NS_PER_MS)
     return late
+
+
+def hanging_notes(journal: Journal) -> int:
+    """How many notes that were sent had had no note-off when the journal ended."""
+    sounding: set[tuple[int, int]] = set()
+    for sent in journal.sent:
+        status, pitch, velocity = sent.message
+        key = (status & 0x0F, pitch)
+        if status & 0xF0 == NOTE_ON and velocity:
+            sounding.add(key)
+        elif status & 0xF0 in (NOTE_ON, NOTE_OFF):
+            sounding.discard(key)
+    return len(sounding)
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -86,11 +99,6 @@ def summary(report: dict[str, Any]) -> str:
             f"hanging notes {report['hanging_notes']}, mind restarts {report['mind_restarts']}",
         ]
     )
-
-
-def median(values: Sequence[float]) -> float | None:
-    """The median, or None of nothing."""
-    return statistics.median(values) if values else None
 
 
 def _nearest(ordered: Sequence[float], point: float) -> float | None:

@@ -15,18 +15,20 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from bridges.control import Reply
-from bridges.midi import Api, InputPort, MidiUnavailable, OutputPort, choose_api
+from bridges.control import BridgeError, Reply, Value
+from bridges.midi import Api, InputPort, OutputPort, choose_api
 from bridges.osc import OscBridge
 from bridges.zeromq import ZmqBridge
 from daemon.commands import CommandError
 from daemon.config import CLOCKS, Config, ConfigError, parse_meter
 from daemon.events import Effect, TakeMarked
+from daemon.housekeeping import Housekeeping
 from daemon.live import Live, World
 from daemon.runtime import Runtime
 from daemon.settings_flags import add_setting_flags, settings_of
 from daemon.stream import message_of
 from daemon.takes import default_folder, new_journal_path, unfinished, write_midi
+from engine.keys import KeysError
 
 LOOPBACK = "127.0.0.1"
 
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = config_of(args)
         api = choose_api(config.ports.api)
-    except (CommandError, ConfigError, MidiUnavailable) as error:
+    except (BridgeError, CommandError, ConfigError) as error:
         say(f"segue run: {error}")
         return 2
     folder = Path(config.takes) if config.takes else default_folder()
@@ -71,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     with stopping_on_signals(live.runtime):
         try:
             live.run(partial(world, config, api, path), started=partial(say_ready, config))
-        except (MidiUnavailable, OSError) as error:
+        except (BridgeError, KeysError, OSError) as error:
             say(f"segue run: {error}")
             return 1
     write_midi(path, done=say, close=False).join()
@@ -111,9 +113,9 @@ def recover(folder: Path) -> None:
 
 @contextmanager
 def world(config: Config, api: Api, journal: Path, runtime: Runtime) -> Iterator[World]:
-    """Remote control and MIDI ports around a runtime. Raises MidiUnavailable or OSError."""
+    """Remote control and MIDI ports around a runtime. Raises BridgeError."""
     handle = partial(handle_command, runtime)
-    streams: list[Callable[[str, tuple[int | float | str, ...]], None]] = []
+    streams: list[Callable[[str, tuple[Value, ...]], None]] = []
     control = config.control
     with ExitStack() as stack:
         if control.osc_port:
@@ -126,9 +128,13 @@ def world(config: Config, api: Api, journal: Path, runtime: Runtime) -> Iterator
                 handle=handle,
             )
             streams.append(stack.enter_context(zmq).publish)
-        out = stack.enter_context(OutputPort(api=api, name=config.ports.output, lost=say))
-        in_ = InputPort(api=api, name=config.ports.input, receive=runtime.receive_midi, lost=say)
+        out = OutputPort(api=api, wanted=config.ports.output, lost=say, back=say)
+        in_ = InputPort(
+            api=api, wanted=config.ports.input, receive=runtime.receive_midi, lost=say, back=say
+        )
+        stack.enter_context(out)
         stack.enter_context(in_)
+        stack.enter_context(Housekeeping([in_.refresh, out.refresh]))
         say(f"MIDI through {api.name}: in '{in_.name}', out '{out.name}'")
 
         def publish(effect: Effect) -> None:
@@ -145,9 +151,9 @@ def world(config: Config, api: Api, journal: Path, runtime: Runtime) -> Iterator
 def handle_command(runtime: Runtime, name: str, arguments: tuple[object, ...]) -> Reply:
     """Give a command that came over a bridge to the runtime."""
     try:
-        return Reply(True, runtime.command(name, arguments))
+        return Reply.done(*runtime.command(name, arguments))
     except CommandError as error:
-        return Reply(False, (str(error),))
+        return Reply.refused(str(error))
 
 
 @contextmanager

@@ -39,7 +39,7 @@ SWITCH_INTERVAL_S = 0.0005
 class Outlets:
     """Where the runtime's effects go. None of them may block."""
 
-    send: Callable[[bytes], None]
+    send: Callable[[bytes], object]
     tell: Callable[[ToMind], None]
     publish: Callable[[Effect], None]
 

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from bridges.control import BridgeError, Reply
 from bridges.zeromq import request
 from daemon import commands
 from daemon.config import ControlConfig
@@ -30,9 +31,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"segue send: {error}", file=sys.stderr)
         return 2
     address = f"tcp://127.0.0.1:{args.control_port}"
-    reply = request(address, args.name, checked, timeout_s=PATIENCE_S)
+    try:
+        reply = request(address, args.name, checked, timeout_s=PATIENCE_S)
+    except BridgeError as error:
+        reply = Reply.refused(str(error))
     if not reply.ok:
-        print(f"segue send: {' '.join(str(value) for value in reply.values)}", file=sys.stderr)
+        print(f"segue send: {reply.text}", file=sys.stderr)
         return 1
-    print(" ".join(str(value) for value in reply.values))
+    print(reply.text)
     return 0

@@ -1,8 +1,8 @@
 """The folder of takes: journals, and the MIDI files that are made of them.
 
-A journal without its end, whose process is gone, is a take that was cut off: it is found on the next
-start and finished. Making a MIDI file is the work of a child process, so that a long take never
-takes time from the music.
+A journal without its end, whose process is gone, is a take that was cut off: it is found on the
+next start and finished. Making a MIDI file is the work of a child process, so that a long take
+never takes time from the music.
 """
 
 import json
