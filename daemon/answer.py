@@ -51,6 +51,11 @@ class Answer:
     _drafts: list[Draft] = field(default_factory=list)  # newest first
     _standin: Draft | None = None
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether any draft of the mind has a note yet."""
+        return any(draft.notes for draft in self._drafts)
+
     def open_draft(self, epoch: int, from_beat: float) -> None:
         """A newer draft has been asked for."""
         self._drafts = [Draft(epoch, from_beat), *self._drafts][:KEPT_DRAFTS]

@@ -185,7 +185,7 @@ class Session:
             self._effects.append(NoteEnded("player", change.note))
         if not self._timeline.held:
             self._silent_since = self._beat()
-        if self._turns.phase is Phase.CUED:
+        if self._turns.phase is Phase.CUED and self._can_redraft():
             self._draft()
 
     def _command(self, name: str, *arguments: object) -> None:
@@ -245,8 +245,8 @@ class Session:
         in_time = self._clock.transport.ns_at(note.onset) >= in_time_ns
         if in_time and self._answer.leader == epoch:  # the rest of a chord that has begun
             self._strike(note)
-        elif epoch == self._epoch:
-            self._effects.append(Cut(note))
+        elif epoch == self._epoch and self._answer.leader in (epoch, 0):
+            self._effects.append(Cut(note))  # no older draft had this place
 
     # Time and turns.
 
@@ -351,6 +351,12 @@ class Session:
         return min(line, bar.end)
 
     # Drafts.
+
+    def _can_redraft(self) -> bool:
+        """Whether a newer draft could still be there on the line, or there is none to keep."""
+        entry_ns = self._clock.transport.ns_at(self._turns.entry_beat)
+        is_early = entry_ns - self._now_ns > self.config.reaction_ns
+        return is_early or self._answer is None or not self._answer.has_notes
 
     def _prepare(self) -> None:
         entry, exit_ = self._turns.entry_beat, self._turns.exit_beat
