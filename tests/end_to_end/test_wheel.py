@@ -1,8 +1,8 @@
 """The wheel as a stranger gets it: in an environment of its own beside python-daemon, run from `/`.
 
-The heavy packages are lent by the environment of these tests through a .pth file, so that torch is not
-installed twice. Such a file adds a folder to the path without obeying the .pth files in that folder:
-the editable Segue of the outer environment stays outside.
+The heavy packages are lent by the environment of these tests through a .pth file, so that torch is
+not installed twice. Such a file adds a folder to the path without obeying the .pth files in that
+folder: the editable Segue of the outer environment stays outside.
 """
 
 import json
@@ -105,7 +105,9 @@ def test_segue_runs_from_the_wheel_and_not_from_the_checkout(installed):
 
 
 def test_python_daemon_keeps_its_name(installed):
-    where = call(installed / "python", "-c", "import daemon; print(daemon.DaemonContext.__module__)")
+    where = call(
+        installed / "python", "-c", "import daemon; print(daemon.DaemonContext.__module__)"
+    )
     assert where.strip() == "daemon.daemon"
 
 
