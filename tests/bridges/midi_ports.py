@@ -1,0 +1,68 @@
+"""Segue's own two ports in a process of their own, so that a test may take their world away.
+
+    midi_ports.py [--in NAME] [--out NAME]
+
+It says `open OUT | IN`, then `lost …`, `back …` and `heard HEX`, and takes lines on stdin:
+`send HEX` plays one message, `burst N` plays N notes and says `burst SENT FAILED LONGEST_MS`.
+"""
+
+import argparse
+import sys
+import threading
+import time
+
+from bridges.midi import InputPort, OutputPort, choose_api
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--in", dest="source")
+parser.add_argument("--out", dest="target")
+wanted = parser.parse_args()
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def burst(count: int) -> str:
+    sent, longest_s = 0, 0.0
+    failed = out.failures
+    for number in range(count):
+        began = time.monotonic()
+        sent += out.send(bytes((0x90, number // 127 % 128, 1 + number % 127)))
+        longest_s = max(longest_s, time.monotonic() - began)
+    return f"burst {sent} {out.failures - failed} {longest_s * 1000:.1f}"
+
+
+def keep_house() -> None:
+    while not done.wait(0.05):
+        out.refresh()
+        into.refresh()
+
+
+api = choose_api("jack")
+out = OutputPort(
+    api=api,
+    wanted=wanted.target,
+    lost=lambda why: say(f"lost {why}"),
+    back=lambda name: say(f"back {name}"),
+)
+into = InputPort(
+    api=api,
+    receive=lambda _, message: say(f"heard {message.hex()}"),
+    wanted=wanted.source,
+    lost=lambda why: say(f"lost {why}"),
+    back=lambda name: say(f"back {name}"),
+)
+done = threading.Event()
+housekeeper = threading.Thread(target=keep_house)
+with out, into:
+    say(f"open {out.name} | {into.name}")
+    housekeeper.start()
+    for line in sys.stdin:
+        verb, argument = line.split()
+        if verb == "burst":
+            say(burst(int(argument)))
+        else:
+            out.send(bytes.fromhex(argument))
+    done.set()
+    housekeeper.join()
