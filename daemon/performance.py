@@ -7,8 +7,7 @@ are: their keys are not on the grid.
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.midi_chunks import TRACK_NAME, read_chunks, texts
-from daemon.midi_file import score_of
+from daemon.midi_file import read_score
 
 DEFAULT = "ode"
 
@@ -50,16 +49,14 @@ def load(name: str) -> Performance:
     """Read the recording `name`. Raises `UnknownPerformance`."""
     if name not in names():
         raise UnknownPerformance(f"no performance is called {name}; choose {', '.join(names())}")
-    file = read_chunks((_FOLDER / f"{name}.mid").read_bytes())
-    score = score_of(file)
+    score = read_score(_FOLDER / f"{name}.mid")
     meter = score.meters[0]
-    head = file.tracks[0]  # it is as long as the piece is in whole bars
     return Performance(
         name=name,
-        title=texts(file.tracks[:1], TRACK_NAME)[0][1],
+        title=score.title,
         bpm=round(score.tempos[0][1], 3),
         meter=(meter.numerator, meter.denominator),
-        bars=round(head.end / file.ticks_per_beat / meter.bar_beats),
+        bars=round(score.end / meter.bar_beats),  # its tracks end where its last bar does
         messages=score.messages,
     )
 

@@ -16,22 +16,14 @@ Run `python -m daemon.performances.performer` to record all pieces again.
 """
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-from daemon.midi_chunks import (
-    META,
-    TEMPO,
-    TEXT,
-    TIME_SIGNATURE,
-    TRACK_NAME,
-    Event,
-    MidiFile,
-    Track,
-    write_chunks,
-)
+from mido import Message, MetaMessage
+
+from daemon.midi_bytes import midi_bytes
 from daemon.midi_file import TICKS_PER_BEAT
 from daemon.performances.notation import Key, Phrase, Piece, read_piece
 
@@ -224,10 +216,10 @@ class Performer:
         return ms * self._piece.bpm / 60_000
 
 
-def record(piece: Piece) -> MidiFile:
-    """Return the recording: a track of title, meter and tempo, and one of key presses and pedal.
+def record(piece: Piece) -> bytes:
+    """Return the recording as a MIDI file: one track of title, meter and tempo, one of the playing.
 
-    The first track is as long as the piece is in whole bars.
+    Both are as long as the piece is in whole bars.
     """
     performer = Performer(piece)
     end = int(piece.bars * piece.bar_beats * TICKS_PER_BEAT)
@@ -239,29 +231,31 @@ def record(piece: Piece) -> MidiFile:
     for beat, value in performer.pedal():
         events.append((min(round(beat * TICKS_PER_BEAT), end), 2, bytes((0xB0, 64, value))))
     events.sort()
-    played = [(tick, message) for tick, _, message in events]
-    return MidiFile(
-        TICKS_PER_BEAT,
-        (Track(tuple(_head(piece)), end), Track((_meta(TRACK_NAME, b"piano"), *played), end)),
-    )
+    name, last = MetaMessage("track_name", name="piano"), MetaMessage("end_of_track")
+    played = [(tick, Message.from_bytes(message)) for tick, _, message in events]
+    head = [(0, message) for message in _head(piece)]
+    tracks = [[*head, (end, last)], [(0, name), *played, (end, last)]]
+    return midi_bytes(tracks, ticks_per_beat=TICKS_PER_BEAT)
 
 
 def record_all(folder: Path) -> None:
     """Record every piece in `folder`, beside its text."""
     for text in sorted(folder.glob("*.txt")):
-        text.with_suffix(".mid").write_bytes(write_chunks(record(read_piece(text))))
+        text.with_suffix(".mid").write_bytes(record(read_piece(text)))
 
 
-def _head(piece: Piece) -> Iterable[Event]:
-    power = piece.denominator.bit_length() - 1
-    yield _meta(TRACK_NAME, piece.title.encode())
-    yield _meta(TEXT, piece.source.encode())
-    yield _meta(TIME_SIGNATURE, bytes((piece.numerator, power, 96 // piece.denominator, 8)))
-    yield _meta(TEMPO, round(60_000_000 / piece.bpm).to_bytes(3))
-
-
-def _meta(kind: int, content: bytes) -> Event:
-    return 0, bytes((META, kind)) + content
+def _head(piece: Piece) -> list[Any]:
+    return [
+        MetaMessage("track_name", name=piece.title),
+        MetaMessage("text", text=piece.source),
+        MetaMessage(
+            "time_signature",
+            numerator=piece.numerator,
+            denominator=piece.denominator,
+            clocks_per_click=96 // piece.denominator,
+        ),
+        MetaMessage("set_tempo", tempo=round(60_000_000 / piece.bpm)),
+    ]
 
 
 def _one_press_a_key(presses: list[Press]) -> list[Press]:

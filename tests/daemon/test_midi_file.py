@@ -7,15 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.midi_chunks import META, TEMPO, MidiFile, Track, write_chunks
-from daemon.midi_file import MAX_BYTES, ScoreError, read_score, score_of, write_take
+from daemon.midi_file import MAX_BYTES, ScoreError, read_score, write_take
 from daemon.timeline import Closed, Timeline
 from daemon.whole_file import NotWritten
 from engine.protocol import Meter, Note
 
 TICK = 1 / 480
 FOUR_FOUR = (Meter(0.0, 4, 4),)
-C4_DOWN, C4_UP = b"\x90\x3c\x50", b"\x80\x3c\x00"
 
 
 def heard(messages):
@@ -111,14 +109,22 @@ def test_drums_are_left_out_unless_they_are_all(tmp_path):
     assert heard(score.messages) == [Note(0, 36, 1, 80)]
 
 
-def test_a_note_without_end_is_released_with_its_track():
-    held = Track(((0, C4_DOWN),), 960)
-    assert heard(score_of(MidiFile(480, (held,))).messages) == [Note(0, 60, 2, 80)]
+def test_a_note_without_end_is_released_with_its_track(tmp_path):
+    held = [note(60)[0], mido.MetaMessage("end_of_track", time=960)]
+    assert heard(read_score(saved(tmp_path, held)).messages) == [Note(0, 60, 2, 80)]
 
 
-def test_a_tempo_out_of_this_world_is_passed_over():
-    track = Track(((0, bytes((META, TEMPO, 0, 0, 0))), (0, C4_DOWN), (480, C4_UP)), 480)
-    assert score_of(MidiFile(480, (track,))).tempos == ((0.0, 120.0),)
+def test_the_title_and_where_the_last_track_ends(tmp_path):
+    named = [mido.MetaMessage("track_name", name="Lied"), *note(60)]
+    longer = [*note(48), mido.MetaMessage("end_of_track", time=480)]
+    score = read_score(saved(tmp_path, named, longer))
+    assert (score.title, score.length, score.end) == ("Lied", 1, 2)
+    assert read_score(saved(tmp_path, note(60))).title == ""
+
+
+def test_a_tempo_out_of_this_world_is_passed_over(tmp_path):
+    score = read_score(saved(tmp_path, [mido.MetaMessage("set_tempo", tempo=0)], note(60)))
+    assert score.tempos == ((0.0, 120.0),)
 
 
 def refusal(path):
@@ -139,13 +145,12 @@ def test_each_refusal_is_one_line_that_helps(tmp_path):
     assert "it is not a MIDI file; export it again" in refusal(score)
     with score.open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    assert "larger than 20 MB" in refusal(score)
+    assert "larger than 2 MB" in refusal(score)
     assert "holds no notes" in refusal(saved(tmp_path, [signature(3, 4)]))
     score.write_bytes(saved(tmp_path, note(60), note(62)).read_bytes()[:-3])
-    assert "breaks off in track 2 of 2" in refusal(score)
-    far = Track(((0, C4_DOWN), (480 * 200_000, C4_UP)), 480 * 200_000)
-    score.write_bytes(write_chunks(MidiFile(480, (far,))))
-    assert "more than 100,000 beats long" in refusal(score)
+    assert "it breaks off before its end; export it again" in refusal(score)
+    far = saved(tmp_path, note(60, wait=480 * 200_000))
+    assert "more than 100,000 beats long; cut it into pieces" in refusal(far)
 
 
 @given(data=st.data())

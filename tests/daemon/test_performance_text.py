@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import daemon
-from daemon.midi_chunks import write_chunks
 from daemon.performance import ANTICIPATION_MS, load, turn
 from daemon.performances.notation import NotationError, read_piece
 from daemon.performances.performer import EARLIEST_MS, Performer, Wander, record
@@ -81,7 +80,7 @@ def test_a_slip_of_the_pen_is_named(tmp_path, text, said):
 @pieces
 def test_the_recording_is_what_the_performer_plays(name):
     recorded = (FOLDER / f"{name}.mid").read_bytes()
-    assert recorded == write_chunks(record(PIECES[name])), "record again, as README.md says"
+    assert recorded == record(PIECES[name]), "record again, as README.md says"
 
 
 @pieces
