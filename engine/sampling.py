@@ -37,7 +37,8 @@ def choose(logits: Logits, allowed: Sequence[range], controls: Controls, random:
 
 
 def _index(values: NDArray[np.float64], controls: Controls, random: Random) -> int:
-    values = np.nan_to_num(values, nan=-np.inf, posinf=1e300, neginf=-np.inf)
+    if not np.isfinite(values).all():
+        values = np.nan_to_num(values, nan=-np.inf, posinf=1e300, neginf=-np.inf)
     best = int(values.argmax())
     if not controls.temperature > GREEDY_TEMPERATURE or len(values) == 1:
         return best

@@ -82,6 +82,9 @@ def test_it_answers_is_superseded_dies_and_comes_back(checkpoint: Path) -> None:
         (ready,) = told.until(Ready)
         assert isinstance(ready, Ready) and ready.model == "tiny" and ready.parameters > 10_000
 
+        os.kill(
+            ready.pid, signal.SIGINT
+        )  # Ctrl-C reaches both; the mind outlives its player's stop
         client.send(SESSION)
         client.send(request(1))
         *drafted, finished = told.until(Finished)
