@@ -126,7 +126,11 @@ def _arguments(tags: str, data: bytes, index: int) -> tuple[tuple[object, ...], 
 
 
 def encode(address: str, values: tuple[Value, ...]) -> bytes:
-    """One message as a datagram. Floats have 32 bits: some hosts read no others."""
+    """One message as a datagram, in the types that every host reads: i, f and s.
+
+    So truth is 1 or 0, for Pure Data does not know the tags T and F. Only what does not fit into
+    32 bits becomes an h or a d.
+    """
     tags, body = ",", b""
     for value in values:
         tag, data = _written(value)
@@ -136,13 +140,14 @@ def encode(address: str, values: tuple[Value, ...]) -> bytes:
 
 
 def _written(value: Value) -> tuple[str, bytes]:
-    if isinstance(value, bool):
-        return ("T" if value else "F"), b""
     if isinstance(value, int) and value.bit_length() < 32:
-        return "i", osc_types.write_int(value)
+        return "i", osc_types.write_int(value)  # a bool is an int, too
     if isinstance(value, int) and value.bit_length() < 64:
         return "h", osc_types.write_int64(value)
     if isinstance(value, float):
-        return "f", osc_types.write_float(value)
+        try:
+            return "f", osc_types.write_float(value)
+        except OverflowError:
+            return "d", osc_types.write_double(value)
     text = str(value).replace("\0", "").encode("utf-8", "replace").decode()
     return "s", osc_types.write_string(text)
