@@ -181,7 +181,9 @@ def _loopback_endpoint(address: str, *, flag: str) -> str:
     """`address` with a numeric host. Only TCP on loopback: beyond it there must be keys."""
     parts = urlsplit(address)
     host, _, port = parts.netloc.rpartition(":")
-    if parts.scheme != "tcp" or not host or not port:
+    # libzmq takes a port of 99999 without a word, and binds another one.
+    possible = port == "*" or (port.isdecimal() and int(port) <= 65_535)
+    if parts.scheme != "tcp" or not host or not possible:
         raise BridgeError(f"{address!r} is no address like {DEFAULT_CONTROL}: mend {flag}")
     return f"tcp://{loopback_address(host.strip('[]'))}:{port}"
 
