@@ -142,3 +142,12 @@ def test_all_that_is_required_is_pinned():
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[train]"}
     assert {re.split(r"[<>=]", requirement)[0] for requirement in required} <= pinned
+
+
+def test_what_tests_may_need_is_installed():
+    asked = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    table = asked.split("PACKAGES = {")[1].split("}")[0]
+    needed = set(re.findall(r': "([\w-]+)"', table))
+    script = (ROOT / "tests" / "debian_packages.sh").read_text(encoding="utf-8")
+    installed = set(re.findall(r"^\w+ ([\w-]+)$", script.split('"')[1], re.MULTILINE))
+    assert needed == installed
