@@ -35,7 +35,14 @@ from daemon.events import (
 from daemon.memory import Memory
 from daemon.midi_clock import STATUSES as CLOCK_STATUSES
 from daemon.schedule import NOTE_OFF, NOTE_ON
-from daemon.timeline import CONTROL_CHANGE, PEDAL_DOWN, Closed, Opened, Timeline
+from daemon.timeline import (
+    CONTROL_CHANGE,
+    PEDAL_DOWN,
+    SHORTEST_BEATS,
+    Closed,
+    Opened,
+    Timeline,
+)
 from daemon.turns import Action, Event, Mode, Phase, Turns
 from daemon.voice import Struck, Voice
 from engine.meter import BEAT_TOLERANCE, bar_at
@@ -60,6 +67,8 @@ PROVISIONAL_BEATS = 1.0
 MIN_LEAD_NS = 400_000_000
 #: Less than this is not enough to send a note in time: it is cut.
 LAST_MOMENT_NS = 1_000_000
+#: However the tempo moves between a note and its release, it sounds for as long as this.
+SHORTEST_NS = 1_000_000
 #: A session that wants to be woken sooner than this is woken then: one tick at a time.
 SHORTEST_REST_NS = 100_000
 #: A tempo that differs by less than this share is the same tempo, measured twice.
@@ -397,22 +406,33 @@ class Session:
     # What goes out.
 
     def _strike(self, note: Note) -> None:
-        number = self._timeline.number()
-        before = self._voice.strike(number, note)
-        if before is not None:
-            self._ended(before)
-        transport, channel = self._clock.transport, self.config.channel
-        message = bytes((NOTE_ON | channel, note.pitch, note.velocity))
-        self._effects.append(Send(transport.ns_at(note.onset), message))
+        """Play `note`: cut it if its time has passed, leave it out if its pitch was just struck."""
+        due_ns = self._clock.transport.ns_at(note.onset)
+        if due_ns < self._now_ns - self.config.horizon_ns:
+            self._effects.append(Cut(note))
+            return
+        onset_before = self._voice.onset_of(note.pitch)
+        if onset_before is not None and note.onset < onset_before + SHORTEST_BEATS:
+            return
+        if (before := self._voice.give_way(note.pitch, note.onset)) is not None:
+            due_ns = max(due_ns, self._ended(before))
+        note = replace(note, duration=max(note.duration, SHORTEST_BEATS))
+        struck = Struck(self._timeline.number(), note, due_ns)
+        self._voice.strike(struck)
+        message = bytes((NOTE_ON | self.config.channel, note.pitch, note.velocity))
+        self._effects.append(Send(due_ns, message))
         self._effects.append(NoteStarted("segue", note.onset, note.pitch, note.velocity))
-        self._memory.put(number, note)
+        self._memory.put(struck.number, note)
 
-    def _ended(self, struck: Struck) -> None:
+    def _ended(self, struck: Struck) -> int:
+        """Release a note that was taken out of the voice; return when its release is due."""
         note = struck.note
+        due_ns = max(self._clock.transport.ns_at(note.end), struck.due_ns + SHORTEST_NS)
         message = bytes((NOTE_OFF | self.config.channel, note.pitch, 0))
-        self._effects.append(Send(self._clock.transport.ns_at(note.end), message))
+        self._effects.append(Send(due_ns, message))
         self._effects.append(NoteEnded("segue", note))
         self._memory.put(struck.number, note)
+        return due_ns
 
     def _release(self, beat: float) -> None:
         """Silence at once: what sounds ends at `beat`, what was committed is not sent."""

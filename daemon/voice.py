@@ -14,6 +14,7 @@ class Struck:
 
     number: int
     note: Note
+    due_ns: int  # when its note-on was sent, or is going to be
 
 
 class Voice:
@@ -27,11 +28,19 @@ class Voice:
         """When the next of our notes ends, or None."""
         return min((struck.note.end for struck in self._sounding.values()), default=None)
 
-    def strike(self, number: int, note: Note) -> Struck | None:
-        """Take up `note`; return the note of the same pitch that it cuts short, if one sounds."""
-        before = self._sounding.pop(note.pitch, None)
-        self._sounding[note.pitch] = Struck(number, note)
-        return before and _shortened(before, note.onset)
+    def strike(self, struck: Struck) -> None:
+        """Take up a note whose pitch does not sound."""
+        self._sounding[struck.note.pitch] = struck
+
+    def onset_of(self, pitch: int) -> float | None:
+        """When the note that sounds on `pitch` was struck, or None."""
+        struck = self._sounding.get(pitch)
+        return struck.note.onset if struck else None
+
+    def give_way(self, pitch: int, beat: float) -> Struck | None:
+        """Take out the note that sounds on `pitch`, if one does, as ended by `beat`."""
+        struck = self._sounding.pop(pitch, None)
+        return struck and _shortened(struck, beat)
 
     def release_until(self, beat: float) -> list[Struck]:
         """Take out the notes that end before `beat`, earliest end first."""
