@@ -17,6 +17,8 @@ from engine.protocol import Controls
 
 #: Below this the best token has all the probability that a float can say.
 GREEDY_TEMPERATURE = 1e-4
+#: Above this all tokens that are possible at all are alike.
+HOTTEST_TEMPERATURE = 1e6
 
 
 def choose(logits: Logits, allowed: Sequence[range], controls: Controls, random: Random) -> int:
@@ -44,13 +46,12 @@ def _index(values: NDArray[np.float64], controls: Controls, random: Random) -> i
         return best
     if values[best] == -np.inf:
         values[:] = 0.0  # nothing to go by
-    weights = np.exp((values - values[best]) / controls.temperature)
-    weights[~np.isfinite(weights)] = 0.0
+    weights = np.exp((values - values[best]) / min(controls.temperature, HOTTEST_TEMPERATURE))
     if controls.top_k > 0 or controls.top_p < 1.0:
         weights[_left_out(weights, controls)] = 0.0
     sums = weights.cumsum()
     drawn = int(np.searchsorted(sums, random.random() * sums[-1], side="right"))
-    return min(drawn, len(values) - 1)
+    return drawn if drawn < len(values) else best  # the product may round up to the sum
 
 
 def _left_out(weights: NDArray[np.float64], controls: Controls) -> NDArray[np.intp]:
@@ -59,5 +60,5 @@ def _left_out(weights: NDArray[np.float64], controls: Controls) -> NDArray[np.in
     kept = min(controls.top_k, len(order)) if controls.top_k > 0 else len(order)
     if controls.top_p < 1.0 and not math.isnan(controls.top_p):
         shares = weights[order[:kept]].cumsum()
-        kept = min(kept, 1 + int(np.searchsorted(shares, controls.top_p * shares[-1])))
+        kept = min(kept, 1 + int(np.searchsorted(shares, max(0.0, controls.top_p) * shares[-1])))
     return order[kept:]
