@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from engine.protocol import Note
 
 NOTE_OFF, NOTE_ON, CONTROL_CHANGE = 0x80, 0x90, 0xB0
-SUSTAIN, ALL_SOUND_OFF, ALL_NOTES_OFF = 64, 120, 123
+SUSTAIN, RESET_CONTROLLERS = 64, 121
+#: All sound off, all notes off, and the four mode messages that imply it.
+RELEASING = frozenset({120, 123, 124, 125, 126, 127})
+MAX_DATA = 127  # of a data byte
 PEDAL_DOWN = 64  # a controller value from here on is down
 #: A key that was released on the beat it was struck still made a sound: a 128th of a beat.
 SHORTEST_BEATS = 1 / 128
@@ -64,7 +67,7 @@ class Timeline:
 
     def feed(self, beat: float, message: bytes) -> list[Opened | Closed]:
         """Take one channel message; anything that is not one changes nothing."""
-        if len(message) != 3:
+        if len(message) != 3 or max(message[1:]) > MAX_DATA:
             return []
         kind, channel = message[0] & 0xF0, message[0] & 0x0F
         if kind == NOTE_ON and message[2] > 0:
@@ -105,10 +108,10 @@ class Timeline:
             self._pedal.add(channel)
             return []
         keys = [key for key in self._sounding if key[0] == channel]
-        if controller == SUSTAIN:
+        if controller in (SUSTAIN, RESET_CONTROLLERS):  # a reset lifts the pedal, too
             self._pedal.discard(channel)
             keys = [key for key in keys if self._sounding[key].released]
-        elif controller not in (ALL_SOUND_OFF, ALL_NOTES_OFF):
+        elif controller not in RELEASING:
             return []
         return [self._close(beat, key) for key in keys]
 
