@@ -1,6 +1,6 @@
 """Bars and beats. Knows meters only; no tempo, no clock.
 
-A map is a tuple of `Meter`s in rising order of beat; the first one also holds for what lies before it.
+A map is a tuple of `Meter`s in rising order of beat; the first one also holds for what lies before.
 """
 
 import math

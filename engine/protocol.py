@@ -1,11 +1,11 @@
 """The values that cross between the player process and the mind.
 
-Knows notes, meters and requests, all in beats. Knows no tokens, sockets, clocks or models, so that a
-mind can be anything that answers notes with notes.
+Knows notes, meters and requests, all in beats. Knows no tokens, sockets, clocks or models, so that
+a mind can be anything that answers notes with notes.
 
-The player process sends `Prompt`, `Continue`, `Cancel` and `Ping`; the mind sends `Ready`, `Drafted`,
-`Finished`, `Refused` and `Pong`. `Lost` is said by the client itself when the mind is gone.
-A beat is a quarter note, counted from the start of the transport.
+The player process sends `Prompt`, `Continue`, `Cancel` and `Ping`; the mind sends `Ready`,
+`Drafted`, `Finished`, `Refused` and `Pong`. `Lost` is said by the client itself when the mind is
+gone. A beat is a quarter note, counted from the start of the transport.
 """
 
 from dataclasses import dataclass
@@ -55,8 +55,8 @@ class Prompt:
     """What changed in what was played, since the last `Prompt`.
 
     Notes are known by a number that the player process gives and never uses twice. A note that is
-    still held stands here with a provisional duration and is put again when it ends. `meters` is the
-    whole map. With `reset` the mind forgets all it was told before.
+    still held stands here with a provisional duration and is put again when it ends. `meters` is
+    the whole map. With `reset` the mind forgets all it was told before.
     """
 
     put: tuple[tuple[int, Note], ...]
