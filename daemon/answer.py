@@ -18,7 +18,7 @@ from engine.standin import answer as standin_answer
 
 #: The stand-in enters on a line of this grid, the same as the mind's (DESIGN: 12 steps a beat).
 GRID_STEPS_PER_BEAT = 12
-#: Older drafts than this many are never needed: each later one has had a beat to overtake them.
+#: Older drafts with notes than this many are not needed: each later one has overtaken them.
 KEPT_DRAFTS = 4
 
 History: TypeAlias = Callable[[], Sequence[Note]]
@@ -57,16 +57,20 @@ class Answer:
         return any(draft.notes for draft in self._drafts)
 
     def open_draft(self, epoch: int, from_beat: float) -> None:
-        """A newer draft has been asked for."""
-        self._drafts = [Draft(epoch, from_beat), *self._drafts][:KEPT_DRAFTS]
+        """A newer draft has been asked for; one without a note so far will not get any now."""
+        begun = [draft for draft in self._drafts if draft.notes]
+        self._drafts = [Draft(epoch, from_beat), *begun][:KEPT_DRAFTS]
+
+    def knows(self, epoch: int) -> bool:
+        """Whether `epoch` is one of the drafts of this answer."""
+        return any(draft.epoch == epoch for draft in self._drafts)
 
     def add(self, epoch: int, note: Note) -> bool:
-        """Take a note of `epoch`; return whether it can still be played."""
+        """Take a note of `epoch`, which is known; return whether it is still to be decided."""
         for draft in self._drafts:
             if draft.epoch == epoch:
                 draft.notes.append(note)
-                return note.onset >= self.frontier
-        return False
+        return note.onset >= self.frontier
 
     def finish(self, epoch: int) -> None:
         """The draft of `epoch` is whole."""
@@ -74,11 +78,14 @@ class Answer:
             draft.finished = draft.finished or draft.epoch == epoch
 
     def next_onset(self) -> float:
-        """The next beat at which there is something to decide."""
+        """The next beat at which there may be something to decide.
+
+        A line of the grid at the latest: where no draft covers, the stand-in plays on it.
+        """
         steps = math.floor((self.frontier + BEAT_TOLERANCE) * GRID_STEPS_PER_BEAT)
-        grid = (steps + 1) / GRID_STEPS_PER_BEAT
         onsets = (note.onset for draft in self._drafts for note in draft.notes)
-        return min((beat for beat in onsets if beat >= self.frontier), default=grid)
+        coming = [beat for beat in onsets if beat >= self.frontier]
+        return min([(steps + 1) / GRID_STEPS_PER_BEAT, *coming])
 
     def decide(self, beat: float, *, history: History, meters: tuple[Meter, ...]) -> list[Note]:
         """Move the frontier to `beat` and return the notes with onsets that it passed, in order.
@@ -89,15 +96,17 @@ class Answer:
         if beat <= self.frontier:
             return []
         sources = [*self._drafts, self._standin_draft(history, meters)]
-        decided: list[Note] = []
-        for draft in sources:
-            for note in draft.notes:
-                passed = self.frontier <= note.onset < beat
-                if passed and self._decides(draft, note.onset):
-                    decided.append(note)
-                    self.leader = draft.epoch
+        decided = [
+            (note, draft.epoch)
+            for draft in sources
+            for note in draft.notes
+            if self.frontier <= note.onset < beat and self._decides(draft, note.onset)
+        ]
+        decided.sort()
         self.frontier = beat
-        return sorted(decided)
+        if decided:
+            self.leader = decided[-1][1]
+        return [note for note, _ in decided]
 
     def _decides(self, draft: Draft, beat: float) -> bool:
         newest = next((other for other in self._drafts if other.covers(beat)), self._standin)

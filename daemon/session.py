@@ -8,7 +8,7 @@ The session's beats never fall back. Where a host locates or starts again, its b
 the next bar line of the session, so that what was played stays what it was.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from daemon.answer import GRID_STEPS_PER_BEAT, Answer
 from daemon.clock_source import ClockSource, Moved
@@ -37,6 +37,7 @@ from daemon.midi_clock import STATUSES as CLOCK_STATUSES
 from daemon.schedule import NOTE_OFF, NOTE_ON
 from daemon.timeline import (
     CONTROL_CHANGE,
+    MAX_DATA,
     PEDAL_DOWN,
     SHORTEST_BEATS,
     Closed,
@@ -75,14 +76,6 @@ SHORTEST_REST_NS = 100_000
 TEMPO_NEWS = 0.005
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a report needs to know beside the notes."""
-
-    stale_drafts: int = 0
-    mind_restarts: int = 0
-
-
 class Session:
     """Everything that is decided while one process lives."""
 
@@ -90,8 +83,6 @@ class Session:
         self.config = config
         self.settings = config.settings
         self.meters = (Meter(0.0, *config.meter),)
-        self.counts = Counts()
-        self.costs: list[Finished] = []
         self._clock = ClockSource(config.clock, self.settings.bpm, self.meters)
         self._timeline = Timeline()
         self._turns = Turns(Mode(self.settings.mode), self.settings.bars)
@@ -100,7 +91,7 @@ class Session:
         self._answer: Answer | None = None
         self._epoch = 0
         self._mind = "loading"
-        self._silent_since: float | None = None  # beat of the last release, while no key is down
+        self._silent_since: float | None = None  # beat at which the last key went up
         self._told_bpm = 0.0
         self._state: StateChanged | None = None
         self._now_ns = 0
@@ -128,8 +119,8 @@ class Session:
 
     def finish(self) -> list[Effect]:
         """End everything that sounds, now: no entry follows."""
-        self._end_open_notes(self._beat())
         self._turn(Event.STOPPED, self._beat())
+        self._end_open_notes(self._beat())
         self._release(self._beat())
         effects, self._effects = self._effects, []
         return effects
@@ -159,7 +150,7 @@ class Session:
     # What comes in.
 
     def _midi(self, t_ns: int, message: bytes) -> None:
-        if not message:
+        if not message or max(message[1:], default=0) > MAX_DATA:
             return
         if message[0] in CLOCK_STATUSES:
             self._moved(self._clock.feed(t_ns, message))
@@ -171,12 +162,19 @@ class Session:
                 answering = self._turns.phase is Phase.ANSWERING
                 self._hand_back() if answering else self._take_over()
             return
-        if message[0] & 0xF0 == NOTE_ON and len(message) == 3 and message[2]:
+        is_note = message[0] & 0xF0 == NOTE_ON and len(message) == 3 and message[2] > 0
+        if is_note:
             self._moved(self._clock.note_played(t_ns))
         transport = self._clock.transport
-        if transport.playing:
-            for change in self._timeline.feed(transport.beat_at(t_ns), message):
-                self._played(change)
+        if is_note and not transport.playing:
+            return
+        beat = transport.beat_at(t_ns)
+        for change in self._timeline.feed(beat, message):
+            self._played(change)
+        if self._timeline.held:
+            self._silent_since = None
+        elif self._silent_since is None:
+            self._silent_since = beat
 
     def _is_foot_switch(self, message: bytes) -> bool:
         is_control = message[0] & 0xF0 == CONTROL_CHANGE and len(message) == 3
@@ -187,13 +185,10 @@ class Session:
             note = Note(change.onset, change.pitch, PROVISIONAL_BEATS, change.velocity)
             self._memory.put(change.number, note)
             self._effects.append(NoteStarted("player", change.onset, change.pitch, change.velocity))
-            self._silent_since = None
             self._turn(Event.PLAYED, change.onset)
         else:
             self._memory.put(change.number, change.note)
             self._effects.append(NoteEnded("player", change.note))
-        if not self._timeline.held:
-            self._silent_since = self._beat()
         if self._turns.phase is Phase.CUED and self._can_redraft():
             self._draft()
 
@@ -233,20 +228,17 @@ class Session:
                     self._draft()
             case Lost():
                 self._mind = "lost"
-                self.counts.mind_restarts += 1
             case Drafted(epoch, note):
                 self._drafted(epoch, note)
-            case Finished(epoch):
-                self.costs.append(value)
-                if self._answer is not None and not value.cancelled:
+            case Finished(epoch, cancelled):
+                if self._answer is not None and not cancelled:
                     self._answer.finish(epoch)
             case Refused() | Pong():
                 pass
 
     def _drafted(self, epoch: int, note: Note) -> None:
-        if self._answer is None:
-            self.counts.stale_drafts += 1
-            return
+        if self._answer is None or not self._answer.knows(epoch):
+            return  # it belongs to an answer that was withdrawn
         self._effects.append(Planned(epoch, note))
         if self._answer.add(epoch, note):
             return
@@ -271,8 +263,8 @@ class Session:
         if moved is None:
             return
         if moved.discontinuous:
-            self._end_open_notes(moved.from_beat)
             self._turn(Event.STOPPED, moved.from_beat)
+            self._end_open_notes(moved.from_beat)
             self._release(moved.from_beat)
             self._silent_since = None
         transport = self._clock.transport
@@ -464,7 +456,7 @@ class Session:
             mode=self._turns.mode.value,
             phase=self._turns.phase.value,
             bars=self._turns.bars,
-            bpm=round(transport.bpm, 1),
+            bpm=round(self._told_bpm if transport.playing else transport.bpm, 1),
             playing=transport.playing,
             mind=self._mind,
             beat=self._beat(),

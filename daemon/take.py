@@ -14,6 +14,7 @@ from daemon.events import (
     Effect,
     Entry,
     Handover,
+    MindIn,
     NoteEnded,
     ReleaseAll,
     Send,
@@ -25,7 +26,7 @@ from daemon.journal import Journal, Sent
 from daemon.schedule import NOTE_ON
 from daemon.session import Session
 from engine.meter import line_after
-from engine.protocol import Finished, Meter, Note
+from engine.protocol import Finished, Lost, Meter, Note
 
 #: The voices as they are called in files and pictures.
 NAMES: dict[Voice, str] = {"player": "player", "segue": "Segue"}
@@ -94,6 +95,7 @@ def take_of(journal: Journal) -> Take:
     for entry in journal.entries:
         effects += session.handle(entry)
     effects += session.finish()
+    said = [entry.value for entry in journal.entries if isinstance(entry, MindIn)]
     ended = [effect for effect in effects if isinstance(effect, NoteEnded)]
     return Take(
         player=tuple(sorted(e.note for e in ended if e.voice == "player")),
@@ -103,8 +105,8 @@ def take_of(journal: Journal) -> Take:
         handovers=tuple(e for e in effects if isinstance(e, Handover)),
         marks=tuple(e for e in effects if isinstance(e, TakeMarked)),
         cut=sum(isinstance(e, Cut) for e in effects),
-        costs=tuple(session.costs),
-        mind_restarts=session.counts.mind_restarts,
+        costs=tuple(value for value in said if isinstance(value, Finished)),
+        mind_restarts=sum(isinstance(value, Lost) for value in said),
     )
 
 

@@ -273,9 +273,9 @@ class Table:
             self.sent.append(Sent(item.due_ns, max(t_ns, self.now_ns), item.message))
 
     def _take(self, entry: Entry) -> None:
-        if isinstance(entry, MindIn) and self.mind is not None:
-            if isinstance(entry.value, Ready | Lost):
-                self.mind.alive = isinstance(entry.value, Ready)
+        match entry:
+            case MindIn(_, Ready() | Lost() as value) if self.mind is not None:
+                self.mind.alive = isinstance(value, Ready)
                 self._forget_replies()
         self.entries.append(entry)
         self._carry_out(self.session.handle(entry))
