@@ -20,6 +20,7 @@ class Memory:
         self._notes: dict[int, Note] = {}
         self._untold: dict[int, Note] = {}
         self._dropped: list[int] = []
+        self._known: set[int] = set()  # numbers that the mind was told and that are kept
         self._until_sweep = SWEEP_EVERY
 
     @property
@@ -37,7 +38,9 @@ class Memory:
         """Note `number` was not played after all."""
         if self._notes.pop(number, None) is not None:
             self._untold.pop(number, None)
-            self._dropped.append(number)
+            if number in self._known:
+                self._known.remove(number)
+                self._dropped.append(number)
 
     def notes(self) -> list[Note]:
         """Every note that is kept, in order."""
@@ -52,9 +55,11 @@ class Memory:
     def everything(self) -> Prompt:
         """Return all that is kept, for a mind that knows nothing, and count it as told."""
         self._told()
+        self._known = set(self._notes)
         return Prompt(tuple(self._notes.items()), (), self.meters, reset=True)
 
     def _told(self) -> None:
+        self._known.update(self._untold)
         self._untold, self._dropped = {}, []
 
     def _sweep(self, newest_beat: float) -> None:
@@ -64,3 +69,6 @@ class Memory:
         self._until_sweep = SWEEP_EVERY
         horizon = newest_beat - KEPT_BEATS
         self._notes = {n: note for n, note in self._notes.items() if note.end >= horizon}
+        # A mind that never comes must not make this grow: what is forgotten is not told any more.
+        self._untold = {n: note for n, note in self._untold.items() if n in self._notes}
+        self._known &= self._notes.keys()

@@ -81,7 +81,7 @@ def test_where_a_draft_begins_later_the_stand_in_is_not_kept_waiting() -> None:
     answer.add(1, tune("C5", beat=19.0)[0])
     assert answer.next_onset() <= LINE + 1 / GRID_STEPS_PER_BEAT
     onsets = [note.onset for note in step_by_step(answer)]
-    assert [16.0, 17.0] == [onset for onset in onsets if onset < 18.0]
+    assert [onset for onset in onsets if onset < 18.0] == [16.0, 17.0]
 
 
 def test_a_late_tone_of_a_chord_is_known_by_the_leader() -> None:
