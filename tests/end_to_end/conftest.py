@@ -1,0 +1,61 @@
+"""What the tests of this folder share: a tiny mind, and processes that end with their module.
+
+The tests import the rest by name: `from stage import Segue, tune`.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from stage import Musician, Segue
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that knows nothing: its notes are random, on the grid, and cost little."""
+    import torch
+
+    from models.checkpoint import Checkpoint, save_checkpoint
+    from models.network import Network, NetworkConfig
+    from models.vocabulary import standard_vocabulary
+
+    torch.manual_seed(1)
+    words = standard_vocabulary()
+    shape = NetworkConfig(vocabulary=len(words), layers=1, width=64, heads=2, ffn=96, context=512)
+    path = tmp_path_factory.mktemp("mind") / "tiny.safetensors"
+    save_checkpoint(path, Checkpoint(Network(shape), words, {}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def segue(jack_server: object, tiny: Path) -> Iterator[Callable[..., Segue]]:
+    """`segue("--bars", "1", takes=folder)` starts one at this session's JACK server."""
+    with ExitStack() as stack:
+
+        def start(*options: str, takes: Path) -> Segue:
+            started = Segue("--api", "jack", *options, takes=takes, checkpoint=tiny)
+            stack.callback(started.kill)
+            started.await_line("ready: ")
+            return started
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def musician(jack_server: object) -> Iterator[Callable[..., Musician]]:
+    """`musician("keys", segue)` starts one, wired to Segue if one is named."""
+    with ExitStack() as stack:
+
+        def start(name: str, wired_to: Segue | None = None) -> Musician:
+            started = Musician(name)
+            stack.callback(started.leave)
+            if wired_to is not None:
+                started.wire(wired_to)
+            return started
+
+        yield start
