@@ -144,7 +144,6 @@ class MindClient:
                 reason = self._lead(life, context)
                 if reason is None:
                     return
-                log.warning("The mind is lost: %s.", reason)
                 self._receive(Lost(reason))
                 if life.ready_s and time.monotonic() - life.ready_s >= self._patience.steady_s:
                     failures = 0
