@@ -196,7 +196,8 @@ def _load(path: Path | None, *, threads: int) -> "Service":
         from engine.decoder import Decoder
         from engine.service import Service
         from engine.torch_backend import TorchBackend
-        from models.checkpoint import CheckpointError, default_checkpoint, load_checkpoint
+        from models.checkpoint import load_checkpoint
+        from models.description import CheckpointError, default_checkpoint
     except ImportError as error:
         raise UsageError(f"{error}; install Segue with its dependencies again") from error
     torch.set_num_threads(threads)

@@ -22,20 +22,21 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from models.description import (
+    FORMAT,
+    CheckpointError,
+    beside,
+    read_description,
+    weights_folder,
+)
 from models.files import replacing
 from models.network import Network, NetworkConfig
 from models.vocabulary import Vocabulary, VocabularyError, tokenizer_settings
 
-FORMAT = "segue-checkpoint-1"
-DEFAULT_NAME = "segue-small"
 LICENCE = (
     "Apache-2.0. Trained on public-domain, CC0, MIT, BSD and CC BY corpora only; "
     "models/CARD.md names them and their authors."
 )
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used; its text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +47,6 @@ class Checkpoint:
     vocabulary: Vocabulary
     provenance: dict[str, Any]  # steps, tokens, data, validation loss: whatever training noted
     licence: str = LICENCE
-
-
-def weights_folder() -> Path:
-    """The folder of the checkpoints that are shipped with Segue."""
-    return Path(__file__).resolve().parent / "weights"
-
-
-def default_checkpoint() -> Path:
-    """The checkpoint that is played when none is named; it may not be there."""
-    return weights_folder() / f"{DEFAULT_NAME}.safetensors"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -128,23 +119,6 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
     )
 
 
-def read_description(path: Path) -> dict[str, Any]:
-    """The JSON alone, without a weight being read; raises CheckpointError."""
-    _, json_path = _pair(path)
-    try:
-        description = json.loads(json_path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"there is no checkpoint {json_path}; name one that exists, "
-            "or make one with `segue train`"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read the checkpoint {json_path}: {error}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise CheckpointError(f"{json_path} is not a checkpoint of this version of Segue")
-    return description
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Describe a checkpoint, or copy it into the shipped weights."""
     parser = argparse.ArgumentParser(prog="python -m models.checkpoint", description=main.__doc__)
@@ -170,8 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
-    name = path.stem if path.suffix in {".safetensors", ".json"} else path.name
-    return path.with_name(f"{name}.safetensors"), path.with_name(f"{name}.json")
+    return beside(path, ".safetensors"), beside(path, ".json")
 
 
 def _jsonable(settings: dict[str, Any]) -> dict[str, Any]:

@@ -32,8 +32,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.checkpoint import Checkpoint, CheckpointError, save_checkpoint
+from models.checkpoint import Checkpoint, save_checkpoint
 from models.corpus import Corpora, CorpusError, open_corpora
+from models.description import CheckpointError
 from models.network import Network, NetworkConfig
 from models.training_state import STATE_NAME, Progress, load_state, read_settings, save_state
 from models.vocabulary import standard_vocabulary

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from models.checkpoint import CheckpointError
+from models.description import CheckpointError
 from models.files import replacing
 from models.network import Network, NetworkConfig
 

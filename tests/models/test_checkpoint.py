@@ -6,14 +6,8 @@ import pytest
 import torch
 
 from models import checkpoint as checkpoints
-from models.checkpoint import (
-    Checkpoint,
-    CheckpointError,
-    default_checkpoint,
-    load_checkpoint,
-    main,
-    save_checkpoint,
-)
+from models.checkpoint import Checkpoint, load_checkpoint, main, save_checkpoint
+from models.description import CheckpointError, default_checkpoint
 from models.network import Network, NetworkConfig
 from models.vocabulary import standard_vocabulary
 

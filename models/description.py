@@ -1,0 +1,57 @@
+"""What stands beside a checkpoint's weights: its shape, its words and where it comes from.
+
+Knows names of files and JSON; knows no weights, and imports neither torch nor numpy, because a live
+mind reads this before it knows which of its backends will play.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+FORMAT = "segue-checkpoint-1"
+DEFAULT_NAME = "segue-small"
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; its text says why and what to do."""
+
+
+def weights_folder() -> Path:
+    """The folder of the checkpoints that are shipped with Segue."""
+    return Path(__file__).resolve().parent / "weights"
+
+
+def default_checkpoint() -> Path:
+    """The checkpoint that is played when none is named; it may not be there."""
+    return weights_folder() / f"{DEFAULT_NAME}.safetensors"
+
+
+def bare(path: Path) -> Path:
+    """NAME of a NAME.safetensors, NAME.json, NAME.onnx, or of NAME itself."""
+    is_named = path.suffix in {".safetensors", ".json", ".onnx"}
+    return path.with_name(path.stem) if is_named else path
+
+
+def beside(path: Path, suffix: str) -> Path:
+    """The file with another suffix that belongs to the same checkpoint; names may have dots."""
+    name = bare(path)
+    return name.with_name(name.name + suffix)
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """The JSON alone, without a weight being read; raises CheckpointError."""
+    json_path = beside(path, ".json")
+    try:
+        description = json.loads(json_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"there is no checkpoint {json_path}; name one that exists, "
+            "or make one with `segue train`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read the checkpoint {json_path}: {error}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise CheckpointError(f"{json_path} is not a checkpoint of this version of Segue")
+    return description
