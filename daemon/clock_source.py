@@ -7,15 +7,24 @@ MIDI clock leads as soon as one of its messages is heard, unless the configurati
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from daemon.midi_clock import MidiClock
+from daemon.midi_clock import (
+    CONTINUE,
+    SONG_POSITION,
+    START,
+    TICKS_PER_BEAT,
+    MidiClock,
+)
 from daemon.transport import Transport
 from engine.meter import bar_at, line_after
 from engine.protocol import Meter
 
 Choice: TypeAlias = Literal["auto", "internal", "midi"]
 
-#: The host's place and ours may differ by this much before it counts as a jump.
+#: The host's place and ours may differ by this much, from lost ticks, before it counts as a jump.
 JUMP_BEATS = 0.25
+#: Where the host has said that it goes elsewhere, this much back is a jump already.
+BACK_BEATS = 2 / TICKS_PER_BEAT
+ANNOUNCEMENTS = frozenset({START, CONTINUE, SONG_POSITION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class ClockSource:
         self._meters = meters
         self._midi = MidiClock(bpm=bpm)
         self._led_by_midi = choice == "midi"
+        self._announced = False  # the host starts, or goes elsewhere, with its next tick
         self._offset_beats = 0.0  # the session's beat less the host's
 
     def note_played(self, t_ns: int) -> Moved | None:
@@ -55,13 +65,15 @@ class ClockSource:
         """Take a message of the MIDI clock; return how the transport moved, or None."""
         if self._choice == "internal":
             return None
+        self._announced = self._announced or message[0] in ANNOUNCEMENTS
         host = self._midi.feed(t_ns, message)
         if not self._led_by_midi:
             return self._give_lead(t_ns)
         if host is None:
             return None
         before = self.transport
-        if host.playing and self._jumped(host):
+        announced, self._announced = self._announced, False
+        if host.playing and self._jumped(host, BACK_BEATS if announced else JUMP_BEATS):
             return self._locate(host, before.beat_at(t_ns))
         beat = host.anchor_beat + self._offset_beats
         self.transport = replace(host, anchor_beat=beat)
@@ -74,9 +86,9 @@ class ClockSource:
         self.transport = before.stopped(t_ns)
         return Moved(before.playing, self.transport.anchor_beat)
 
-    def _jumped(self, host: Transport) -> bool:
+    def _jumped(self, host: Transport, most_back: float) -> bool:
         expected = self.transport.beat_at(host.anchor_ns) - self._offset_beats
-        return abs(host.anchor_beat - expected) > JUMP_BEATS
+        return not -most_back <= host.anchor_beat - expected <= JUMP_BEATS
 
     def _locate(self, host: Transport, from_beat: float) -> Moved:
         """Lay the host's bars on from the next bar line of the session."""

@@ -36,8 +36,9 @@ class MidiClock:
     def __init__(self, *, bpm: float = 120.0) -> None:
         self.bpm = bpm
         self.playing = False
-        self._beat = 0.0  # of the last tick while playing, else of the next start
-        self._pending_start = False
+        self._beat = 0.0  # of the last tick of the music
+        self._place = 0.0  # song position: where the next start or continue begins
+        self._starting = False  # the next tick stands at that place
         self._ticks = 0  # since the filter was started
         self._tick_ns = 0.0  # filtered time of the last tick
         self._period_ns = NS_PER_MINUTE / bpm / TICKS_PER_BEAT
@@ -51,21 +52,20 @@ class MidiClock:
         if status == TICK:
             return self._tick(t_ns)
         if status == START:
-            self._beat, self._pending_start = 0.0, True
+            self._place, self._starting = 0.0, True
         elif status == CONTINUE:
-            self._pending_start = True
+            self._starting = True
         elif status == SONG_POSITION and len(message) == 3:
-            self._beat = (message[1] | message[2] << 7) / SIXTEENTHS_PER_BEAT
-            if self.playing:  # located while playing: the next tick stands there
-                self._pending_start = True
+            self._place = (message[1] | message[2] << 7) / SIXTEENTHS_PER_BEAT
+            self._starting = self._starting or self.playing
         elif status == STOP:
             return self._stop(t_ns)
         return None
 
     def _tick(self, t_ns: int) -> Transport | None:
         self._filter(t_ns)
-        if self._pending_start:
-            self._pending_start, self.playing = False, True
+        if self._starting:
+            self._beat, self._starting, self.playing = self._place, False, True
         elif self.playing:
             self._beat += 1 / TICKS_PER_BEAT
         else:
@@ -73,13 +73,13 @@ class MidiClock:
         return Transport(round(self._tick_ns), self._beat, self.bpm, True)
 
     def _stop(self, t_ns: int) -> Transport | None:
-        self._pending_start = False
+        located, self._starting = self._starting, False
         if not self.playing:
             return None
-        moving = Transport(round(self._tick_ns), self._beat, self.bpm, True)
         self.playing = False
-        # A host stops between two ticks; MIDI counts whole ticks, and so goes on from the next one.
-        self._beat += 1 / TICKS_PER_BEAT
+        if not located:  # it stops between two ticks, and goes on from the next one
+            self._place = self._beat + 1 / TICKS_PER_BEAT
+        moving = Transport(round(self._tick_ns), self._beat, self.bpm, True)
         return moving.stopped(t_ns)
 
     def _filter(self, t_ns: int) -> None:
