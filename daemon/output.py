@@ -51,9 +51,11 @@ class OutputThread:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join()
-        self.release_all()
+        try:
+            if self._thread.is_alive():
+                self._thread.join()
+        finally:  # even when a second Ctrl-C breaks in here
+            self.release_all()
 
     @property
     def sounding(self) -> int:

@@ -28,9 +28,11 @@ from daemon.runtime import Runtime
 from daemon.settings_flags import add_setting_flags, settings_of
 from daemon.stream import message_of
 from daemon.takes import default_folder, new_journal_path, unfinished, write_midi
+from daemon.timeline import CONTROL_CHANGE, NOTE_OFF, SUSTAIN
 from engine.keys import KeysError
 
 LOOPBACK = "127.0.0.1"
+ALL_NOTES_OFF = 123  # controller number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,16 +69,20 @@ def run(args: argparse.Namespace) -> int:
         say(f"segue run: {error}")
         return 2
     folder = Path(config.takes) if config.takes else default_folder()
-    recover(folder)
+    was_cut_off = recover(folder)
     path = new_journal_path(folder, datetime.now())
     live = Live(config, journal=path, say=say)
-    with stopping_on_signals(live.runtime):
-        try:
-            live.run(partial(world, config, api, path), started=partial(say_ready, config))
-        except (BridgeError, KeysError, OSError) as error:
-            say(f"segue run: {error}")
-            return 1
-    write_midi(path, done=say, close=False).join()
+    open_world = partial(world, config, api, path, was_cut_off=was_cut_off)
+    try:
+        with stopping_on_signals(live.runtime):
+            live.run(open_world, started=partial(say_ready, config))
+            write_midi(path, done=say, close=False).join()
+    except (BridgeError, KeysError, OSError) as error:
+        say(f"segue run: {error}")
+        return 1
+    except KeyboardInterrupt:
+        say(f"forced; to write the take after all: segue replay '{path}' -o take.mid")
+        return 1
     return 0
 
 
@@ -104,16 +110,23 @@ def config_of(args: argparse.Namespace) -> Config:
     return Config(session=session, ports=ports, control=control, mind=mind, takes=takes)
 
 
-def recover(folder: Path) -> None:
-    """Finish the takes that were cut off, beside the music."""
-    for path in unfinished(folder):
+def recover(folder: Path) -> bool:
+    """Finish the takes that were cut off, beside the music; return whether there were any."""
+    cut_off = list(unfinished(folder))
+    for path in cut_off:
         say(f"found a take that was cut off: {path.name}")
         write_midi(path, done=say, close=True)
+    return bool(cut_off)
 
 
 @contextmanager
-def world(config: Config, api: Api, journal: Path, runtime: Runtime) -> Iterator[World]:
-    """Remote control and MIDI ports around a runtime. Raises BridgeError."""
+def world(
+    config: Config, api: Api, journal: Path, runtime: Runtime, *, was_cut_off: bool
+) -> Iterator[World]:
+    """Remote control and MIDI ports around a runtime. Raises BridgeError.
+
+    After a take that was cut off, what it left sounding is released.
+    """
     handle = partial(handle_command, runtime)
     streams: list[Callable[[str, tuple[Value, ...]], None]] = []
     control = config.control
@@ -145,7 +158,33 @@ def world(config: Config, api: Api, journal: Path, runtime: Runtime) -> Iterator
             if isinstance(effect, TakeMarked) and not effect.recording:
                 write_midi(journal, done=say, close=False)
 
-        yield World(send=out.send, publish=publish)
+        send = release_first(out.send, config.session.channel) if was_cut_off else out.send
+        yield World(send=send, publish=publish)
+
+
+def release_first(send: Callable[[bytes], object], channel: int) -> Callable[[bytes], object]:
+    """Release every note now, and again before the first message; return what sends from then on.
+
+    A process that was killed could not release what sounded. A named port is reached now; a virtual
+    one only when somebody has connected it again, and they have by the time of the first note. Not
+    every instrument obeys All Notes Off, so each note gets its own note-off as well.
+    """
+    control = CONTROL_CHANGE | channel
+    releases = [bytes((control, SUSTAIN, 0)), bytes((control, ALL_NOTES_OFF, 0))]
+    releases += [bytes((NOTE_OFF | channel, pitch, 0)) for pitch in range(128)]
+    first = True
+
+    def send_on(message: bytes) -> object:
+        nonlocal first
+        if first:
+            first = False
+            for release in releases:
+                send(release)
+        return send(message)
+
+    for release in releases:
+        send(release)
+    return send_on
 
 
 def handle_command(runtime: Runtime, name: str, arguments: tuple[object, ...]) -> Reply:
