@@ -46,7 +46,7 @@ class Event(StrEnum):
     TAKE_OVER = "Segue was asked to enter now"
     HAND_BACK = "Segue was asked to stop now"
     STOPPED = "the music stopped, or jumped"
-    MODE = "another mode, or another length of turn, was chosen"
+    MODE = "another mode was chosen"
 
 
 class Action(StrEnum):

@@ -216,7 +216,7 @@ class Table:
         heapq.heappush(self._coming, (t_ns, self._count, entry))
 
     def until(self, *, beat: float) -> list[Heard]:
-        """Go on to `beat`, and return what was heard since the last call."""
+        """Go on to just before `beat`, and return what was heard since the last call."""
         self.until_ns(self.at.ns_at(beat))
         heard = self.sent[self._heard_until :]
         self._heard_until = len(self.sent)
@@ -243,8 +243,13 @@ class Table:
                 self._pass(coming_ns)
                 self._take(entry)
             else:
-                self._pass(end_ns)
+                self._pass(end_ns - 1)
                 return
+
+    def freeze(self, *, until_beat: float) -> None:
+        """Nobody wakes the session before `until_beat`; what was scheduled still leaves."""
+        self._pass(self.at.ns_at(until_beat))
+        self._take(Tick(self.now_ns))
 
     def finish(self) -> None:
         """Close the session where time stands; nothing may sound after it."""
