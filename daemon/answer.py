@@ -3,8 +3,9 @@
 Theory of operation. An answer may have several drafts at a time: each time the prompt changes
 before the handover a newer one is asked for, and another one after the mind was lost. The rule for
 every onset is the same: the newest draft that has come as far as this onset decides. Where no draft
-of the mind has come, the stand-in has. The frontier is the beat up to which everything is decided;
-it only moves forward, and what comes behind it is cut.
+of the mind has come, the stand-in has; but not at once after a note of the mind that was in time,
+since more is on its way. The frontier is the beat up to which everything is decided; it only moves
+forward, and what comes behind it is cut.
 """
 
 import math
@@ -18,6 +19,8 @@ from engine.standin import answer as standin_answer
 
 #: The stand-in enters on a line of this grid, the same as the mind's (DESIGN: 12 steps a beat).
 GRID_STEPS_PER_BEAT = 12
+#: After a note of the mind the stand-in waits for this long: a sixteenth more is no hole.
+PATIENCE_BEATS = 0.25
 #: Older drafts with notes than this many are not needed: each later one has overtaken them.
 KEPT_DRAFTS = 4
 
@@ -32,12 +35,17 @@ class Draft:
     from_beat: float
     notes: list[Note] = field(default_factory=list)
     finished: bool = False
+    reach: float = -math.inf  # the last onset that came in time
 
     def covers(self, beat: float) -> bool:
         """Whether the draft has come as far as `beat`, and so says what is played there."""
         if beat < self.from_beat - BEAT_TOLERANCE:
             return False
         return self.finished or bool(self.notes and beat <= self.notes[-1].onset + BEAT_TOLERANCE)
+
+    def keeps_quiet(self, beat: float) -> bool:
+        """Whether the stand-in has nothing to do at `beat`: the draft covers, or is about to."""
+        return self.covers(beat) or self.reach < beat < self.reach + PATIENCE_BEATS
 
 
 @dataclass(slots=True)
@@ -67,10 +75,12 @@ class Answer:
 
     def add(self, epoch: int, note: Note) -> bool:
         """Take a note of `epoch`, which is known; return whether it is still to be decided."""
+        in_time = note.onset >= self.frontier
         for draft in self._drafts:
             if draft.epoch == epoch:
                 draft.notes.append(note)
-        return note.onset >= self.frontier
+                draft.reach = note.onset if in_time else draft.reach
+        return in_time
 
     def finish(self, epoch: int) -> None:
         """The draft of `epoch` is whole."""
@@ -109,13 +119,14 @@ class Answer:
         return [note for note, _ in decided]
 
     def _decides(self, draft: Draft, beat: float) -> bool:
-        newest = next((other for other in self._drafts if other.covers(beat)), self._standin)
-        return draft is newest
+        if draft is self._standin:
+            return not any(other.keeps_quiet(beat) for other in self._drafts)
+        return draft is next((other for other in self._drafts if other.covers(beat)), None)
 
     def _standin_draft(self, history: History, meters: tuple[Meter, ...]) -> Draft:
         if self._standin is not None:
             return self._standin
-        if any(draft.covers(self.frontier) for draft in self._drafts):
+        if any(draft.keeps_quiet(self.frontier) for draft in self._drafts):
             return Draft(0, self.frontier)
         steps = math.ceil((self.frontier - BEAT_TOLERANCE) * GRID_STEPS_PER_BEAT)
         start = steps / GRID_STEPS_PER_BEAT

@@ -74,6 +74,25 @@ def test_the_stand_in_plays_where_a_draft_has_not_come_and_gives_way_when_it_has
     assert decided(answer, END) == tune("D5 E5", beat=18.5, step=0.5)
 
 
+def test_the_stand_in_does_not_throw_notes_between_those_of_a_mind_in_time() -> None:
+    answer = answer_with(("C5", False))
+    assert [note.onset for note in decided(answer, 16.01)] == [16.0]
+    assert decided(answer, 16.2) == []
+    answer.add(1, tune("D5", beat=16.5)[0])
+    assert [note.onset for note in decided(answer, 16.76)] == [16.5]
+    assert decided(answer, 17.1), "but it does not wait for ever"
+
+
+def test_a_mind_that_is_always_late_does_not_keep_the_stand_in_quiet() -> None:
+    answer = answer_with(("C5", False), frontier=16.1)
+    strikes = []
+    for step in range(1, 36):
+        strikes += decided(answer, 16.1 + step / 12)
+        answer.add(1, Note(answer.frontier - 0.01, 100, 0.1, 80))
+    assert len(strikes) >= 3
+    assert 100 not in {note.pitch for note in strikes}
+
+
 def test_where_a_draft_begins_later_the_stand_in_is_not_kept_waiting() -> None:
     """A new mind was asked from beat 18 on, and has its first note already."""
     answer = Answer(until_beat=END, frontier=LINE, seed=1)
