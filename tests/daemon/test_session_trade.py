@@ -195,13 +195,6 @@ def test_the_music_can_be_silent_and_segue_still_has_its_turn() -> None:
     table.until(beat=100)
     lines = [handover.beat for handover in table.told(Handover)]
     assert lines == [16.0, 32.0, 48.0, 64.0, 80.0, 96.0]
-        16.0,
-        32.0,
-        48.0,
-        64.0,
-        80.0,
-        96,
-    ]
 
 
 def test_another_tempo_in_an_answer() -> None:
