@@ -22,8 +22,13 @@ SUBCOMMANDS = {
     "doctor": ("daemon.doctor", "what is broken, and how to mend it, one line each"),
     "replay": ("daemon.replay", "play a journal again, to the identical take"),
     "engine": ("engine.server", "a mind of its own, for other machines"),
+    "export": ("models.export", "make the graph that the live mind plays of a checkpoint"),
     "train": ("models.training", "train a checkpoint from a folder of MIDI files"),
 }
+
+
+#: What training and export need, and playing does not.
+TRAINING = ("miditok", "onnx", "safetensors", "symusic", "torch")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name in ("miditok", "symusic"):
+        if error.name in TRAINING:
             print(f"segue {args.command} needs pip install 'segue[train]'", file=sys.stderr)
             return 2
         raise

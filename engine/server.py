@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from engine.backends import NAMES
 from engine.keys import KeysError, be_mind, make_keys, needs_keys
 from engine.protocol import FromMind, Ping, Ready, Refused
 from engine.wire import MAX_BYTES, WireError, decode, encode
@@ -56,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         type=Path,
         help="the checkpoint to play (default: the shipped one)",
+    )
+    parser.add_argument(
+        "--backend",
+        choices=NAMES,
+        default="auto",
+        help="onnx plays an exported checkpoint, torch any; auto: onnx where there is one",
     )
     parser.add_argument(
         "--keys",
@@ -156,7 +163,7 @@ def _heard(
 def _serve_at(args: argparse.Namespace) -> None:
     begun_s = time.monotonic()
     with _listening(args.bind, args.keys) as socket:
-        service = _load(args.checkpoint, threads=args.threads)
+        service = _load(args)
         service.warm_up()
         log.info("The mind listens at %s; %.1f s.", args.bind, time.monotonic() - begun_s)
         serve(socket, service)
@@ -186,29 +193,23 @@ def _listening(address: str, keys: Path | None) -> Iterator["zmq.Socket[bytes]"]
         yield socket
 
 
-def _load(path: Path | None, *, threads: int) -> "Service":
-    """Read the checkpoint and put a mind around it. Imports torch, which takes a second or more."""
-    if threads < 1:
-        raise UsageError(f"--threads is {threads}; it must be 1 or more")
+def _load(args: argparse.Namespace) -> "Service":
+    """Open the checkpoint and put a mind around it."""
+    if args.threads < 1:
+        raise UsageError(f"--threads is {args.threads}; it must be 1 or more")
     try:
-        import torch
-
+        from engine.backends import open_model
         from engine.decoder import Decoder
         from engine.service import Service
-        from engine.torch_backend import TorchBackend
-        from models.checkpoint import load_checkpoint
-        from models.description import CheckpointError, default_checkpoint
+        from models.description import CheckpointError
     except ImportError as error:
         raise UsageError(f"{error}; install Segue with its dependencies again") from error
-    torch.set_num_threads(threads)
-    path = path or default_checkpoint()
     try:
-        checkpoint = load_checkpoint(path)
-        decoder = Decoder(TorchBackend(checkpoint.network), checkpoint.vocabulary)
+        model = open_model(args.checkpoint, backend=args.backend, threads=args.threads)
+        decoder = Decoder(model.backend, model.vocabulary)
     except (CheckpointError, ValueError) as error:
         raise UsageError(str(error)) from error
-    parameters = checkpoint.network.parameter_count()
-    return Service(decoder, Ready(path.stem, parameters, os.getpid()))
+    return Service(decoder, Ready(model.name, model.parameters, os.getpid()))
 
 
 def _live_as_child() -> None:

@@ -27,11 +27,12 @@ from models.description import (
     CheckpointError,
     beside,
     read_description,
+    vocabulary_of,
     weights_folder,
 )
 from models.files import replacing
 from models.network import Network, NetworkConfig
-from models.vocabulary import Vocabulary, VocabularyError, tokenizer_settings
+from models.vocabulary import Vocabulary, tokenizer_settings
 
 LICENCE = (
     "Apache-2.0. Trained on public-domain, CC0, MIT, BSD and CC BY corpora only; "
@@ -82,19 +83,14 @@ def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
     """Read both files into a float32 network; raises CheckpointError with the remedy."""
     weights_path, json_path = _pair(path)
     description = read_description(path)
+    vocabulary = vocabulary_of(description, json_path)
     try:
         config = NetworkConfig(**description["network"])
-        vocabulary = Vocabulary.from_tokens(description["vocabulary"])
-    except (KeyError, TypeError, ValueError, VocabularyError) as error:
+    except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{json_path} does not describe a network of this version of Segue ({error}); "
             "train it again or take the checkpoint that came with it"
         ) from error
-    if config.vocabulary != len(vocabulary):
-        raise CheckpointError(
-            f"{json_path} has {len(vocabulary)} tokens for a network of {config.vocabulary}; "
-            "its two parts belong to different checkpoints"
-        )
     network = Network(config)
     try:
         weights = load_file(weights_path, device="cpu")

@@ -10,8 +10,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from models.vocabulary import Vocabulary, VocabularyError
+
 FORMAT = "segue-checkpoint-1"
 DEFAULT_NAME = "segue-small"
+#: An exported graph carries the same description within itself, under this key.
+METADATA_KEY = "segue"
+ONNX_FORMAT = "segue-onnx-1"
+#: What a checkpoint and a graph that was made from it say alike.
+SAME_IN_GRAPH = ("network", "vocabulary", "provenance")
 
 
 class CheckpointError(Exception):
@@ -55,3 +62,21 @@ def read_description(path: Path) -> dict[str, Any]:
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise CheckpointError(f"{json_path} is not a checkpoint of this version of Segue")
     return description
+
+
+def vocabulary_of(description: dict[str, Any], path: Path) -> Vocabulary:
+    """The words of the checkpoint at `path`; raises CheckpointError."""
+    try:
+        vocabulary = Vocabulary.from_tokens(description["vocabulary"])
+        size = description["network"]["vocabulary"]
+    except (KeyError, TypeError, VocabularyError) as error:
+        raise CheckpointError(
+            f"{path} does not describe a network of this version of Segue ({error}); "
+            "train it again or take the checkpoint that came with it"
+        ) from error
+    if size != len(vocabulary):
+        raise CheckpointError(
+            f"{path} has {len(vocabulary)} tokens for a network of {size}; "
+            "its two parts belong to different checkpoints"
+        )
+    return vocabulary

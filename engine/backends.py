@@ -1,0 +1,90 @@
+"""Which backend plays a checkpoint: chosen by name, or by what lies there.
+
+Knows the names of files and backends; knows no tokens, and imports a backend only when it is
+chosen: the live one must not wait for torch, nor need it to be installed.
+
+  onnx    NAME.onnx, made by `segue export`. What a musician installs plays this.
+  torch   NAME.safetensors and NAME.json, in float32: the reference that others are held against.
+  auto    NAME.onnx if it is there or named, else torch if it is installed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.description import (
+    SAME_IN_GRAPH,
+    CheckpointError,
+    bare,
+    beside,
+    default_checkpoint,
+    read_description,
+    vocabulary_of,
+)
+from models.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from engine.cache import Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A backend, ready to be fed, and what it says."""
+
+    name: str
+    kind: str  # of the backend
+    backend: "Backend"
+    vocabulary: Vocabulary
+    parameters: int
+
+
+def open_model(path: Path | None = None, *, backend: str = "auto", threads: int = 1) -> Model:
+    """The checkpoint at `path`, or the shipped one; raises CheckpointError with the remedy."""
+    path = path or default_checkpoint()
+    if backend == "auto":
+        is_there = path.suffix == ".onnx" or beside(path, ".onnx").is_file()
+        backend = "onnx" if is_there else "torch"
+    return OPENERS[backend](path, threads)
+
+
+def _open_onnx(path: Path, threads: int) -> Model:
+    from engine.onnx_backend import open_graph
+
+    graph = beside(path, ".onnx")
+    if not graph.is_file():
+        read_description(path)  # that nothing at all is there is said first
+    backend, description = open_graph(graph, threads=threads)
+    if beside(path, ".json").is_file():
+        weights = read_description(path)
+        if any(weights.get(key) != description.get(key) for key in SAME_IN_GRAPH):
+            raise CheckpointError(
+                f"{graph} was not made from the weights that lie beside it; "
+                f"make it again with `segue export {bare(path)}`, or play with `--backend torch`"
+            )
+    vocabulary = vocabulary_of(description, graph)
+    return Model(bare(path).name, "onnx", backend, vocabulary, description["parameters"])
+
+
+def _open_torch(path: Path, threads: int) -> Model:
+    read_description(path)
+    try:
+        import torch
+
+        from engine.torch_backend import TorchBackend
+        from models.checkpoint import load_checkpoint
+    except ImportError as error:
+        raise CheckpointError(
+            f"there is no {beside(path, '.onnx')}: make it with `segue export {bare(path)}` where "
+            f"segue[train] is installed, or install that here ({error})"
+        ) from error
+    torch.set_num_threads(threads)
+    checkpoint = load_checkpoint(path)
+    network = checkpoint.network
+    parameters = network.parameter_count()
+    return Model(bare(path).name, "torch", TorchBackend(network), checkpoint.vocabulary, parameters)
+
+
+OPENERS: dict[str, Callable[[Path, int], Model]] = {"onnx": _open_onnx, "torch": _open_torch}
+#: What `--backend` may be.
+NAMES = ("auto", *OPENERS)
