@@ -28,11 +28,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from daemon import __version__
-from daemon.config import SessionConfig
+from daemon import __version__, commands
+from daemon.config import ConfigError, SessionConfig
 from daemon.events import CommandIn, Entry, MidiIn, MindIn, Tick
 from engine import wire
-from engine.protocol import FromMind, Lost
+from engine.protocol import Drafted, Finished, FromMind, Lost, Pong, Ready, Refused
 
 FORMAT = 1
 #: What was played is on disk after this long, plus the time the disk takes (promise: a second).
@@ -40,7 +40,7 @@ FLUSH_S = 0.25
 
 
 class JournalError(ValueError):
-    """A file that cannot be read as a journal; the text says where it breaks."""
+    """A file that cannot be read as a journal; the text names it, and the line that breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,9 @@ class JournalWriter:
                 self._flush(file)
             self._flush(file)
         except OSError as error:
-            self._trouble(f"the journal {self.path} cannot be written: {error.strerror}")
+            self._trouble(f"the journal {self.path} cannot be written: {error}")
+            while self._records.get() is not None:  # they must not pile up
+                pass
 
     def _write_batch(self, file: IO[str]) -> bool:
         """Write what comes within one flush interval; return False after the last record."""
@@ -134,8 +136,11 @@ class JournalWriter:
         deadline_s = time.monotonic() + FLUSH_S
         while record is not None:
             file.write(json.dumps(record, separators=(",", ":")) + "\n")
+            rest_s = deadline_s - time.monotonic()
+            if rest_s <= 0:
+                return True
             try:
-                record = self._records.get(timeout=max(0.0, deadline_s - time.monotonic()))
+                record = self._records.get(timeout=rest_s)
             except queue.Empty:
                 return True
         return False
@@ -161,19 +166,22 @@ def read_journal(path: Path) -> Journal:
     """Read a journal, also one whose last line was cut off. Raises JournalError or OSError."""
     with path.open(encoding="utf-8", errors="replace") as file:
         lines = iter(file)
-        header = _header(path, next(lines, ""))
+        session, started = _header(path, next(lines, ""))
         entries: list[Entry] = []
         sent: list[Sent] = []
         complete = False
-        for record in _records(path, lines):
-            if record[0] == "sent":
-                sent.append(Sent(record[1], record[2], bytes.fromhex(record[3])))
-            elif record[0] == "end":
-                complete = True
-            else:
-                entries.append(_entry(record))
-    session = SessionConfig.from_json(header["session"])
-    return Journal(session, str(header["started"]), tuple(entries), tuple(sent), complete)
+        for number, record in _records(path, lines):
+            try:
+                match record:
+                    case ["sent", int(due_ns), int(sent_ns), str(message)]:
+                        sent.append(Sent(due_ns, sent_ns, bytes.fromhex(message)))
+                    case ["end"]:
+                        complete = True
+                    case _:
+                        entries.append(_entry(record))
+            except ValueError as error:
+                raise JournalError(f"{path} is broken at line {number}: {error}") from None
+    return Journal(session, started, tuple(entries), tuple(sent), complete)
 
 
 def is_complete(path: Path) -> bool:
@@ -200,26 +208,29 @@ def lock(file: IO[Any]) -> bool:
     return True
 
 
-def _header(path: Path, line: str) -> dict[str, Any]:
+def _header(path: Path, line: str) -> tuple[SessionConfig, str]:
     try:
         header = json.loads(line)
-        if header["journal"] != FORMAT:
-            raise JournalError(f"{path} is a journal of format {header['journal']}, not {FORMAT}")
-        return dict(header)
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, JournalError):
-            raise
+        written = header["journal"]
+        if written == FORMAT:
+            return SessionConfig.from_json(header["session"]), str(header["started"])
+    except ConfigError as error:
+        raise JournalError(f"{path} has a header that means nothing: {error}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise JournalError(f"{path} is not a journal: its first line has no header") from None
+    raise JournalError(f"{path} is a journal of format {written!r:.20}, not {FORMAT}")
 
 
-def _records(path: Path, lines: Iterator[str]) -> Iterator[list[Any]]:
-    """Give the records; a last line that broke off in the middle is left out."""
+def _records(path: Path, lines: Iterator[str]) -> Iterator[tuple[int, object]]:
+    """Give the records by line; a last line that broke off in the middle is left out."""
     for number, line in enumerate(lines, start=2):
         try:
-            yield json.loads(line)
-        except ValueError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             if next(lines, None) is not None:
-                raise JournalError(f"{path} is broken at line {number}") from None
+                raise JournalError(f"{path} is broken at line {number}: no JSON") from None
+            return
+        yield number, record
 
 
 def _record(entry: Entry) -> list[Any]:
@@ -236,25 +247,23 @@ def _record(entry: Entry) -> list[Any]:
             return ["tick", t_ns]
 
 
-def _entry(record: list[Any]) -> Entry:
-    try:
-        match record:
-            case ["midi", int(t_ns), str(message)]:
-                return MidiIn(t_ns, bytes.fromhex(message))
-            case ["command", int(t_ns), str(name), list(arguments)]:
-                return CommandIn(t_ns, name, tuple(arguments))
-            case ["lost", int(t_ns), str(reason)]:
-                return MindIn(t_ns, Lost(reason))
-            case ["mind", int(t_ns), list(message)]:
-                return MindIn(t_ns, _from_mind(message))
-            case ["tick", int(t_ns)]:
-                return Tick(t_ns)
-    except ValueError as error:
-        raise JournalError(f"a record that means nothing: {record!r:.80}: {error}") from None
-    raise JournalError(f"a record that means nothing: {record!r:.80}")
+def _entry(record: object) -> Entry:
+    match record:
+        case ["midi", int(t_ns), str(message)]:
+            return MidiIn(t_ns, bytes.fromhex(message))
+        case ["command", int(t_ns), str(name), list(arguments)]:
+            return CommandIn(t_ns, name, commands.check(name, arguments))
+        case ["lost", int(t_ns), str(reason)]:
+            return MindIn(t_ns, Lost(reason))
+        case ["mind", int(t_ns), list(message)]:
+            return MindIn(t_ns, _from_mind(message))
+        case ["tick", int(t_ns)]:
+            return Tick(t_ns)
+    raise ValueError(f"{repr(record)[:80]} is no record")
 
 
 def _from_mind(message: list[Any]) -> FromMind:
-    value: Any = wire.decode(json.dumps(message).encode())
-    from_mind: FromMind = value
-    return from_mind
+    value = wire.decode(json.dumps(message).encode())
+    if not isinstance(value, Ready | Drafted | Finished | Refused | Pong):
+        raise ValueError(f"a mind does not say {type(value).__name__}")
+    return value

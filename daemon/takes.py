@@ -49,11 +49,16 @@ def unfinished(folder: Path) -> Iterator[Path]:
 
 
 def finish(path: Path) -> None:
-    """Mark a journal as dealt with, so that it is not recovered again."""
-    with path.open("ab+") as file:
-        file.seek(-1, 2)
-        broken_off = file.read(1) != b"\n"
-        file.write((b"\n" if broken_off else b"") + json.dumps(["end"]).encode() + b"\n")
+    """Give a journal its end in place of a line that broke off, so that it is whole again."""
+    with path.open("rb+") as file:
+        whole, last = 0, b""
+        for last in file:
+            whole += len(last) if last.endswith(b"\n") else 0
+        lacks_only_its_newline = not last.endswith(b"\n") and _is_json(last)
+        file.seek(whole + len(last) if lacks_only_its_newline else whole)
+        file.truncate()
+        new_line = b"\n" if lacks_only_its_newline else b""
+        file.write(new_line + json.dumps(["end"]).encode() + b"\n")
 
 
 def write_midi(path: Path, *, done: Callable[[str], None], close: bool) -> threading.Thread:
@@ -92,6 +97,14 @@ def segue_command() -> list[str]:
         "from daemon.command_line import main; sys.exit(main(sys.argv[1:]))"
     )
     return [sys.executable, "-P", "-c", run]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_free(path: Path) -> bool:
