@@ -39,11 +39,11 @@ class Parameter:
         elif isinstance(value, (int, float, str)) and not isinstance(value, bool):
             try:
                 number = float(value)
-            except ValueError:
+            except (ValueError, OverflowError):
                 number = math.nan
             if self.low <= number <= self.high and (self.kind is float or number.is_integer()):
                 return self.kind(number)
-        raise CommandError(f"{self.name} takes {self.range_text}, not {value!r}")
+        raise CommandError(f"{self.name} takes {self.range_text}, not {value!r:.60}")
 
 
 @dataclass(frozen=True, slots=True)

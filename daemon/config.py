@@ -4,7 +4,6 @@ Every default says why. `Config.from_table` takes the parsed TOML; a mistake in 
 whose text names the key and what it may be.
 """
 
-import math
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -74,11 +73,17 @@ class SessionConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "SessionConfig":
-        """Read back what `to_json` wrote."""
-        known = dict(values)
-        known["settings"] = Settings(**known["settings"])
-        known["meter"] = tuple(known["meter"])
-        return cls(**known)
+        """Read back what `to_json` wrote; raises ConfigError."""
+        try:
+            settings = Settings()
+            for name, value in values["settings"].items():
+                settings = settings.changed(name, value)
+            meter = parse_meter("/".join(map(str, values["meter"])))
+            if values["clock"] not in CLOCKS:
+                raise ConfigError(f"clock takes {'|'.join(CLOCKS)}")
+            return cls(**{**values, "settings": settings, "meter": meter})
+        except (AttributeError, KeyError, TypeError, commands.CommandError) as error:
+            raise ConfigError(f"no set-up of a session: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +129,12 @@ class Config:
         """Read a TOML file; raises ConfigError with the line or key that is wrong."""
         try:
             with path.open("rb") as file:
-                return cls.from_table(tomllib.load(file))
+                table = tomllib.load(file)
         except OSError as error:
             raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not TOML: {error}") from None
+        return cls.from_table(table)
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> "Config":
@@ -153,7 +159,7 @@ def parse_meter(text: str) -> tuple[int, int]:
         numerator, denominator = int(parts[0]), int(parts[1])
         if 1 <= numerator <= 16 and denominator in (2, 4, 8, 16):
             return numerator, denominator
-    raise ConfigError(f"meter has to be like 4/4, 3/4 or 6/8, not {text!r}")
+    raise ConfigError(f"meter has to be like 4/4, 3/4 or 6/8, not {text!r:.60}")
 
 
 def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -184,7 +190,7 @@ def _session(table: Mapping[str, Any]) -> SessionConfig:
             session = replace(session, meter=parse_meter(_text("meter", value)))
         elif key == "clock":
             if value not in CLOCKS:
-                raise ConfigError(f"[session] clock takes {'|'.join(CLOCKS)}, not {value!r}")
+                raise ConfigError(f"[session] clock takes {'|'.join(CLOCKS)}, not {value!r:.60}")
             session = replace(session, clock=value)
         elif key == "seed":
             session = replace(session, seed=_integer("seed", value, 0, 2**31 - 1))
@@ -205,15 +211,14 @@ def _filled(
 
 def _text(key: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key} has to be a text in quotes, not {value!r}")
+        raise ConfigError(f"{key} has to be a text in quotes, not {value!r:.60}")
     return value
 
 
-def _integer(key: str, value: object, low: float, high: float) -> int:
+def _integer(key: str, value: object, low: int, high: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
-    limit = "" if math.isinf(high) else f" from {low} to {high}"
-    raise ConfigError(f"{key} has to be a whole number{limit}, not {value!r}")
+    raise ConfigError(f"{key} has to be a whole number from {low} to {high}, not {value!r:.60}")
 
 
 def _port(key: str, value: object) -> int:
