@@ -18,6 +18,17 @@ from stage import Musician, Segue
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that knows nothing: its notes are random, on the grid, and cost little."""
+    return random_checkpoint(tmp_path_factory.mktemp("mind") / "tiny.safetensors", layers=1)
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One that takes some milliseconds for each token: many thin layers, one after the other."""
+    return random_checkpoint(tmp_path_factory.mktemp("mind") / "slow.safetensors", layers=64)
+
+
+def random_checkpoint(path: Path, *, layers: int) -> Path:
+    """Write a network as it is before it has learned anything."""
     import torch
 
     from models.checkpoint import Checkpoint, save_checkpoint
@@ -26,8 +37,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     torch.manual_seed(1)
     words = standard_vocabulary()
-    shape = NetworkConfig(vocabulary=len(words), layers=1, width=64, heads=2, ffn=96, context=512)
-    path = tmp_path_factory.mktemp("mind") / "tiny.safetensors"
+    shape = NetworkConfig(
+        vocabulary=len(words), layers=layers, width=64, heads=2, ffn=96, context=512
+    )
     save_checkpoint(path, Checkpoint(Network(shape), words, {}))
     return path
 

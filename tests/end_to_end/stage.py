@@ -331,6 +331,10 @@ class Grid:
         """How long after `beat` an event came; less than 0 if before."""
         return (event.t_ns - self.origin_ns - beat * self._ns_per_beat) / 1e6
 
+    def now(self) -> float:
+        """The beat by the clock on the wall."""
+        return (time.monotonic_ns() - self.origin_ns) / self._ns_per_beat
+
     def await_beat(self, beat: float) -> None:
         """Sleep until the music has come so far."""
         due_ns = self.origin_ns + beat * self._ns_per_beat

@@ -1,0 +1,128 @@
+"""The mind killed and frozen in the middle of one long answer, while it is heard through JACK.
+
+The mind here takes its time: when its first note sounds, most of the answer is still to come.
+"""
+
+import os
+import signal
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from stage import NS_PER_S, Event, Musician, Segue, command_line, eventually, faults, tune
+
+from daemon.events import MindIn
+from daemon.journal import Journal, Sent
+from daemon.schedule import NOTE_ON
+from engine.protocol import Drafted, Lost, Ready
+
+BPM = 160
+BAR = 4.0  # beats
+BAR_S = BAR * 60 / BPM
+NEVER_NS = 1 << 62
+
+
+@dataclass
+class Loss:
+    """What the journal and the musician know of an answer whose mind was lost."""
+
+    journal: Journal
+    heard: tuple[Event, ...] = ()
+    minds: tuple[str, ...] = ()  # what the state said of the mind, in order
+    answering_ns: int = 0  # the answer certainly went on until then
+
+    @property
+    def said(self) -> list[MindIn]:
+        """What came from the minds."""
+        return [entry for entry in self.journal.entries if isinstance(entry, MindIn)]
+
+    @property
+    def lost_ns(self) -> int:
+        """When the first mind was given up."""
+        return next(entry.t_ns for entry in self.said if isinstance(entry.value, Lost))
+
+    @property
+    def back_ns(self) -> int:
+        """When the second one was there; far in the future while it is not."""
+        ready = [entry.t_ns for entry in self.said if isinstance(entry.value, Ready)]
+        return ready[1] if len(ready) > 1 else NEVER_NS
+
+    def drafted(self, begin_ns: int, end_ns: int) -> set[bytes]:
+        """The notes that came from a mind in a time, as the messages that strike them."""
+        said = [entry.value for entry in self.said if begin_ns < entry.t_ns < end_ns]
+        notes = [value.note for value in said if isinstance(value, Drafted)]
+        return {bytes((NOTE_ON, note.pitch, note.velocity)) for note in notes}
+
+    def struck(self, begin_ns: int, end_ns: int) -> list[Sent]:
+        """The notes that were struck in a time."""
+        sent = [item for item in self.journal.sent if begin_ns < item.due_ns < end_ns]
+        return [item for item in sent if item.message[0] == NOTE_ON]
+
+    def stand_in_sounds(self) -> bool:
+        """Whether a note has been struck that no mind has drafted."""
+        struck = {item.message for item in self.struck(0, self.back_ns)}
+        return bool(struck - self.drafted(0, self.back_ns))
+
+    def new_mind_sounds(self) -> bool:
+        """Whether a note of the second mind has been struck."""
+        drafts = self.drafted(self.back_ns, NEVER_NS)
+        return any(item.message in drafts for item in self.struck(self.back_ns, NEVER_NS))
+
+
+@pytest.fixture(scope="module", params=[signal.SIGKILL, signal.SIGSTOP], ids=["killed", "frozen"])
+def loss(request, segue, musician, slow, tmp_path_factory) -> Loss:
+    """The mind is lost as its answer begins; the music ends when the next one has been heard."""
+    takes = tmp_path_factory.mktemp("takes")
+    options = ("--bars", "8", "--bpm", str(BPM), "--checkpoint", str(slow))
+    daemon: Segue = segue(*options, takes=takes)
+    player: Musician = musician(request.param.name, daemon)
+    daemon.await_mind()
+    player.play(tune("C4 E4 G4 C5", velocity=83), bpm=BPM)
+    eventually(lambda: len(player.played) == 8, "his phrase")
+    daemon.command("takeover")
+    player.await_heard(1, "the answer begins")
+    minds = [daemon.state()["mind"]]
+    pid = daemon.mind_pid()
+    os.kill(pid, request.param)
+    daemon.await_state(mind="lost")
+    minds.append(daemon.state()["mind"])
+    eventually(lambda: not command_line(pid), "the lost one is gone for good")
+    next_pid = daemon.mind_pid()
+    os.kill(next_pid, signal.SIGSTOP)  # however fast it loads, the drafts run out before
+    eventually(lambda: Loss(daemon.journal).stand_in_sounds(), "a note of the stand-in's")
+    os.kill(next_pid, signal.SIGCONT)
+    daemon.await_mind(count=2)
+    state = daemon.state()
+    minds.append(state["mind"])
+    if state["phase"] != "answering":  # on a slow machine it took longer than the answer
+        daemon.command("takeover")
+    eventually(lambda: Loss(daemon.journal).new_mind_sounds(), "a note of the new mind's")
+    assert daemon.stop() == 0
+    answering_ns = player.heard[0].t_ns + int(8 * BAR_S * NS_PER_S)
+    return Loss(daemon.journal, tuple(player.heard), tuple(minds), answering_ns)
+
+
+def test_the_state_says_that_it_is_lost_and_back(loss):
+    assert loss.minds == ("ready", "lost", "ready")
+
+
+def test_most_of_the_answer_was_still_to_come(loss):
+    before = [entry.value for entry in loss.said if entry.t_ns < loss.lost_ns]
+    onsets = [value.note.onset for value in before if isinstance(value, Drafted)]
+    assert 0 <= onsets[-1] - onsets[0] < 4 * BAR
+
+
+def test_no_note_hangs(loss):
+    assert faults(loss.heard) == []
+
+
+def test_the_stand_in_goes_on_where_the_mind_broke_off(loss):
+    end_ns = min(loss.back_ns, loss.answering_ns)
+    struck = loss.struck(loss.lost_ns, end_ns)
+    assert loss.stand_in_sounds()
+    moments = [loss.lost_ns, *(item.due_ns for item in struck), end_ns]
+    assert max(b - a for a, b in pairwise(moments)) < BAR_S * NS_PER_S
+
+
+def test_the_new_mind_is_heard(loss):
+    assert loss.new_mind_sounds()
