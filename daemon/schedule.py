@@ -41,7 +41,7 @@ class Schedule:
     def push(self, due_ns: int, message: bytes) -> None:
         """Plan `message` for `due_ns`."""
         self._count += 1
-        heapq.heappush(self._heap, Due(due_ns, _is_on(message), self._count, message))
+        heapq.heappush(self._heap, Due(due_ns, is_on(message), self._count, message))
 
     def pop_due(self, now_ns: int) -> list[Due]:
         """Take out what is due by `now_ns`, in order; the caller sends it at once.
@@ -69,8 +69,9 @@ class Schedule:
         return offs
 
 
-def _is_on(message: bytes) -> bool:
-    return message[0] & 0xF0 == NOTE_ON and message[2] > 0
+def is_on(message: bytes) -> bool:
+    """Whether a message strikes a note; a note-on without velocity releases one."""
+    return len(message) == 3 and message[0] & 0xF0 == NOTE_ON and message[2] > 0
 
 
 def _off(key: tuple[int, int]) -> bytes:

@@ -243,7 +243,7 @@ class Session:
         if self._answer.add(epoch, note):
             return
         in_time_ns = self._now_ns + LAST_MOMENT_NS
-        in_time = self._clock.transport.ns_at(note.onset) >= in_time_ns
+        in_time = self._due_ns(note.onset) >= in_time_ns
         if in_time and self._answer.leader == epoch:  # the rest of a chord that has begun
             self._strike(note)
         elif epoch == self._epoch and self._answer.leader in (epoch, 0):
@@ -253,6 +253,9 @@ class Session:
 
     def _beat(self) -> float:
         return self._clock.transport.beat_at(self._now_ns)
+
+    def _due_ns(self, beat: float) -> int:
+        return self._clock.transport.ns_at(beat)
 
     def _lead_beats(self) -> float:
         """How long before its entry Segue drafts: the last beat, or longer where that is short."""
@@ -281,14 +284,14 @@ class Session:
                 self._withdraw()
                 self._prepare()
             case Action.ENTER:
-                self._hand_over("segue", beat)
+                self._effects.append(Handover("segue", beat, self._due_ns(beat)))
             case Action.PLAN_NEXT | Action.LEAVE:
-                self._hand_over("player", beat)
+                self._effects.append(Handover("player", beat, self._due_ns(beat)))
                 self._withdraw()
             case Action.WITHDRAW:
                 self._withdraw()
-            case Action.SILENCE:
-                self._hand_over("player", beat)
+            case Action.SILENCE:  # the transport may have moved on from this beat already
+                self._effects.append(Handover("player", beat, self._now_ns))
                 self._withdraw()
                 self._release(beat)
 
@@ -355,7 +358,7 @@ class Session:
 
     def _can_redraft(self) -> bool:
         """Whether a newer draft could still be there on the line, or there is none to keep."""
-        entry_ns = self._clock.transport.ns_at(self._turns.entry_beat)
+        entry_ns = self._due_ns(self._turns.entry_beat)
         is_early = entry_ns - self._now_ns > self.config.reaction_ns
         return is_early or self._answer is None or not self._answer.has_notes
 
@@ -399,7 +402,7 @@ class Session:
 
     def _strike(self, note: Note) -> None:
         """Play `note`: cut it if its time has passed, leave it out if its pitch was just struck."""
-        due_ns = self._clock.transport.ns_at(note.onset)
+        due_ns = self._due_ns(note.onset)
         if due_ns < self._now_ns - self.config.horizon_ns:
             self._effects.append(Cut(note))
             return
@@ -419,7 +422,7 @@ class Session:
     def _ended(self, struck: Struck) -> int:
         """Release a note that was taken out of the voice; return when its release is due."""
         note = struck.note
-        due_ns = max(self._clock.transport.ns_at(note.end), struck.due_ns + SHORTEST_NS)
+        due_ns = max(self._due_ns(note.end), struck.due_ns + SHORTEST_NS)
         message = bytes((NOTE_OFF | self.config.channel, note.pitch, 0))
         self._effects.append(Send(due_ns, message))
         self._effects.append(NoteEnded("segue", note))
@@ -439,10 +442,6 @@ class Session:
     def _end_open_notes(self, beat: float) -> None:
         for change in self._timeline.close_all(beat):
             self._played(change)
-
-    def _hand_over(self, voice: str, beat: float) -> None:
-        due_ns = self._clock.transport.ns_at(beat)
-        self._effects.append(Handover("segue" if voice == "segue" else "player", beat, due_ns))
 
     def _tell_news(self) -> None:
         """Keep the mind's cache beside the music, but leave it alone while it drafts an answer."""

@@ -23,7 +23,7 @@ from daemon.events import (
     Voice,
 )
 from daemon.journal import Journal, Sent
-from daemon.schedule import NOTE_ON
+from daemon.schedule import is_on
 from daemon.session import Session
 from engine.meter import line_after
 from engine.protocol import Finished, Lost, Meter, Note
@@ -130,12 +130,12 @@ def differences(journal: Journal) -> list[str]:
     last_ns = 0
     for entry, effect in replay(journal.session, journal.entries):
         last_ns = entry.t_ns
-        if isinstance(effect, Send) and _is_on(effect.message):
+        if isinstance(effect, Send) and is_on(effect.message):
             planned[(effect.due_ns, effect.message)] += 1
         elif isinstance(effect, ReleaseAll):
             _release(planned, doubtful, entry.t_ns)
     _release(planned, doubtful, last_ns)
-    sent = Counter((sent.due_ns, sent.message) for sent in journal.sent if _is_on(sent.message))
+    sent = Counter((sent.due_ns, sent.message) for sent in journal.sent if is_on(sent.message))
     lines = [f"not sent at the time: {_shown(key)}" for key in (planned - sent).elements()]
     lines += [
         f"not sent by the replay: {_shown(key)}" for key in (sent - planned - doubtful).elements()
@@ -151,14 +151,10 @@ def _release(
         doubtful[key] += planned.pop(key)
 
 
-def _is_on(message: bytes) -> bool:
-    return message[0] & 0xF0 == NOTE_ON and message[2] > 0
-
-
 def _shown(key: tuple[int, bytes]) -> str:
     return f"{key[1].hex(' ')} at {key[0]} ns"
 
 
 def lateness_ns(sent: Iterable[Sent]) -> list[int]:
     """How late each note-on left, in nanoseconds."""
-    return [item.sent_ns - item.due_ns for item in sent if _is_on(item.message)]
+    return [item.sent_ns - item.due_ns for item in sent if is_on(item.message)]
