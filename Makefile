@@ -31,7 +31,7 @@ check: venv ## lint, format, types, imports, and the quick tests of the live sid
 
 venv: $(VENV)/made ## make the environment in .venv, once
 
-$(VENV)/made: pyproject.toml constraints.txt
+$(VENV)/made: pyproject.toml constraints.txt $(wildcard engine/kernel/*)
 	@$(PYTHON) -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Segue needs Python 3.11 or newer, with venv (Debian: apt install python3-venv)." \
 	    "Name another one with: make PYTHON=python3.12" >&2; exit 1; }

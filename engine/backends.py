@@ -3,9 +3,11 @@
 Knows the names of files and backends; knows no tokens, and imports a backend only when it is
 chosen: the live one must not wait for torch, nor need it to be installed.
 
-  onnx    NAME.onnx, made by `segue export`. What a musician installs plays this.
+  native  NAME.safetensors and NAME.json in the kernel that the wheel was built with, int8 and the
+          fastest; one thread.
+  onnx    NAME.onnx, made by `segue export`: int8, for wherever there was no compiler.
   torch   NAME.safetensors and NAME.json, in float32: the reference that others are held against.
-  auto    NAME.onnx if it is there or named, else torch if it is installed.
+  auto    NAME.onnx if it is named; else native, else NAME.onnx if it is there, else torch.
 """
 
 from collections.abc import Callable
@@ -42,10 +44,33 @@ class Model:
 def open_model(path: Path | None = None, *, backend: str = "auto", threads: int = 1) -> Model:
     """The checkpoint at `path`, or the shipped one; raises CheckpointError with the remedy."""
     path = path or default_checkpoint()
-    if backend == "auto":
-        is_there = path.suffix == ".onnx" or beside(path, ".onnx").is_file()
-        backend = "onnx" if is_there else "torch"
-    return OPENERS[backend](path, threads)
+    return OPENERS[_chosen(path) if backend == "auto" else backend](path, threads)
+
+
+def _chosen(path: Path) -> str:
+    if path.suffix == ".onnx":
+        return "onnx"
+    if beside(path, ".safetensors").is_file() and beside(path, ".json").is_file():
+        from engine.native_backend import unfit
+
+        if not unfit(read_description(path).get("network", {})):
+            return "native"
+    return "onnx" if beside(path, ".onnx").is_file() else "torch"
+
+
+def _open_native(path: Path, threads: int) -> Model:
+    from engine.native_backend import NativeBackend
+    from models.weights import read_weights
+
+    description = read_description(path)
+    vocabulary = vocabulary_of(description, beside(path, ".json"))
+    weights = read_weights(path)
+    try:
+        backend = NativeBackend(description["network"], weights)
+    except ValueError as error:
+        raise CheckpointError(f"the kernel cannot play {bare(path)}: {error}") from error
+    parameters = sum(array.size for array in weights.values())
+    return Model(bare(path).name, "native", backend, vocabulary, parameters)
 
 
 def _open_onnx(path: Path, threads: int) -> Model:
@@ -85,6 +110,10 @@ def _open_torch(path: Path, threads: int) -> Model:
     return Model(bare(path).name, "torch", TorchBackend(network), checkpoint.vocabulary, parameters)
 
 
-OPENERS: dict[str, Callable[[Path, int], Model]] = {"onnx": _open_onnx, "torch": _open_torch}
+OPENERS: dict[str, Callable[[Path, int], Model]] = {
+    "native": _open_native,
+    "onnx": _open_onnx,
+    "torch": _open_torch,
+}
 #: What `--backend` may be.
 NAMES = ("auto", *OPENERS)

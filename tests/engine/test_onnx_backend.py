@@ -31,6 +31,12 @@ SAME = 0.0 if platform.machine() in {"x86_64", "AMD64"} else 0.05
 words = st.integers(0, len(VOCABULARY) - 1)
 
 
+@pytest.fixture(autouse=True)
+def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segue as it is installed where the kernel could not be built."""
+    monkeypatch.setattr("engine.native_backend.unfit", lambda shape: "no compiler")
+
+
 @pytest.fixture(scope="module")
 def checkpoint() -> Checkpoint:
     """A network whose opinions are as strong as a trained one's."""
@@ -209,7 +215,9 @@ def test_without_torch_a_checkpoint_says_what_to_do(saved: Path) -> None:
 import sys
 sys.modules["torch"] = None
 from pathlib import Path
+from engine import native_backend
 from engine.backends import open_model
+native_backend.unfit = lambda shape: "no compiler"
 open_model(Path(sys.argv[1]))
 """
     last_line = python(program, saved).stderr.splitlines()[-1]

@@ -1,0 +1,173 @@
+"""The kernel's backend: int8 weights on one thread, in C of our own, without any framework.
+
+Knows the compiled kernel, a network's shape and its weights; knows no music and no sampling. The C
+is in engine/kernel/; the wheel is built with it where there is a compiler, and without it where
+there is none, which `unfit` tells. The kernel chooses its instruction set by itself. All of
+them give the same logits, and so does a token fed alone or in a chunk, bit for bit: an answer
+depends neither on the processor nor on how the prompt came to be in the cache.
+"""
+
+import ctypes
+import functools
+from collections.abc import Mapping, Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cache import Logits
+
+ROPE_BASE = 10_000.0  # as in models/network.py, which needs torch
+#: The kernel's vectors hold sixteen numbers of one head.
+HEAD_UNIT = 16
+SHAPE = ("layers", "width", "heads", "ffn", "vocabulary", "context")
+
+
+class NativeBackend:
+    """A network in the kernel, with its cache. Freed when it is collected."""
+
+    def __init__(
+        self,
+        shape: Mapping[str, int],
+        weights: Mapping[str, NDArray[np.float32]],
+        *,
+        path: str | None = None,
+    ) -> None:
+        """`shape` and `weights` as a checkpoint names them; `path`: one of `paths()`.
+
+        Raises ValueError where they do not fit each other, or are `unfit`.
+        """
+        if reason := unfit(shape):
+            raise ValueError(reason)
+        kernel, available = _kernel(), paths()
+        arrays = _arrays(shape, weights)
+        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+        number = available[path or list(available)[-1]]
+        self._decoder = kernel.segue_open(
+            (ctypes.c_int32 * len(SHAPE))(*(shape[name] for name in SHAPE)), pointers, number
+        )
+        if not self._decoder:
+            raise MemoryError("no memory for the network and its cache")
+        self.capacity = shape["context"]
+        self.length = 0
+        self._vocabulary = shape["vocabulary"]
+        self._append, self._next = kernel.segue_append, kernel.segue_next
+        self._close = kernel.segue_close
+        self._logits: Logits = np.zeros(shape["vocabulary"], dtype=np.float32)
+        self._to = self._logits.ctypes.data
+        self._tokens = np.zeros(self.capacity, dtype=np.int32)
+        self._from = self._tokens.ctypes.data
+
+    def append(self, tokens: Sequence[int]) -> Logits:
+        """Take one or more tokens; logits after the last. ValueError beyond the capacity."""
+        count = len(tokens)
+        if not count or self.length + count > self.capacity:
+            raise ValueError(
+                f"{count} tokens cannot be added to {self.length}; the cache holds {self.capacity}"
+            )
+        self._tokens[:count] = tokens
+        if self._append(self._decoder, self._from, count, self.length, self._to):
+            raise ValueError(f"a token is none of the {self._vocabulary} that there are")
+        self.length += count
+        return self._logits
+
+    def next(self, token: int) -> Logits:
+        """Take one token: what `append` does, by the shortest way."""
+        if self._next(self._decoder, token, self.length, self._to):
+            raise ValueError(
+                f"token {token} cannot be added to {self.length}; the cache holds {self.capacity}"
+            )
+        self.length += 1
+        return self._logits
+
+    def rewind(self, length: int) -> None:
+        """Forget all tokens but the first `length`; ValueError for more than there are."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind {self.length} tokens to {length}")
+        self.length = length
+
+    def __del__(self) -> None:
+        # Not set where the constructor failed.
+        if getattr(self, "_decoder", None):
+            self._close(self._decoder)
+            self._decoder = None
+
+
+def unfit(shape: Mapping[str, int]) -> str:
+    """Why the kernel cannot play a network of this shape, with the remedy; "" if it can."""
+    try:
+        _kernel()
+    except ImportError as error:
+        return str(error)
+    if wrong := [name for name in SHAPE if not _is_number(shape.get(name))]:
+        return f"its description has no number of {wrong[0]}"
+    head_dim = shape["width"] // shape["heads"]
+    if head_dim % HEAD_UNIT:
+        return f"the kernel plays heads of {HEAD_UNIT}, 32, 48, ... numbers, and not of {head_dim}"
+    return ""
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and value > 0
+
+
+def paths() -> dict[str, int]:
+    """The instruction sets that run here, the fastest last; ImportError without a kernel."""
+    kernel, found, number = _kernel(), {}, 0
+    while (name := kernel.segue_path(number)) is not None:
+        if name:
+            found[name.decode()] = number
+        number += 1
+    return found
+
+
+@functools.cache
+def _kernel() -> Any:
+    here = Path(__file__).resolve().parent
+    files = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_kernel{suffix}").is_file()]
+    if not files:
+        raise ImportError(
+            "Segue was installed without its compiled kernel; "
+            "install it again where there is a C compiler (gcc or clang)"
+        )
+    try:
+        library = ctypes.CDLL(str(files[0]))
+    except OSError as error:
+        raise ImportError(f"the kernel cannot be loaded: {error}") from error
+    pointer, number = ctypes.c_void_p, ctypes.c_int
+    library.segue_path.restype, library.segue_path.argtypes = ctypes.c_char_p, [number]
+    library.segue_open.restype, library.segue_open.argtypes = pointer, [pointer, pointer, number]
+    library.segue_append.argtypes = [pointer, pointer, number, number, pointer]
+    library.segue_next.argtypes = [pointer, ctypes.c_int32, number, pointer]
+    library.segue_close.restype, library.segue_close.argtypes = None, [pointer]
+    return library
+
+
+def _arrays(
+    shape: Mapping[str, int], weights: Mapping[str, NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """All weights in the order in which the kernel takes them; ValueError if one is not there."""
+    layers, width, heads, ffn, vocabulary, context = (shape[name] for name in SHAPE)
+    head_dim = width // heads
+    frequencies = ROPE_BASE ** (-np.arange(0, head_dim, 2) / head_dim)
+    angles = np.arange(context)[:, None] * frequencies  # (context, head_dim / 2), float64
+    sizes: dict[str, tuple[int, ...]] = {
+        "attention_norm": (width,),
+        "attention.qkv": (3 * width, width),
+        "attention.out": (width, width),
+        "ffn_norm": (width,),
+        "ffn.gate_up": (2 * ffn, width),
+        "ffn.down": (width, ffn),
+    }
+    wanted = {"embedding": (vocabulary, width), "norm": (width,)}
+    wanted |= {f"blocks.{n}.{name}": size for n in range(layers) for name, size in sizes.items()}
+    found: list[NDArray[Any]] = []
+    for name, size in wanted.items():
+        array = weights.get(f"{name}.weight")
+        if array is None or array.shape != size:
+            raise ValueError(f"the weights hold no {name} of {size}")
+        found.append(array)
+    found[2:2] = [np.cos(angles), np.sin(angles)]
+    return [np.ascontiguousarray(array, dtype=np.float32) for array in found]

@@ -1,0 +1,94 @@
+"""Which backend plays: the kernel where it was built and fits, else what else is there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.backends import open_model
+from engine.native_backend import unfit
+from models.checkpoint import Checkpoint, save_checkpoint
+from models.description import CheckpointError
+from models.export import exported
+from models.network import Network, NetworkConfig
+from models.vocabulary import standard_vocabulary
+
+ROOT = Path(__file__).resolve().parents[2]
+VOCABULARY = standard_vocabulary()
+
+
+def saved(folder: Path, *, heads: int = 2, graph: bool = False) -> Path:
+    """A checkpoint of a tiny network, with its graph if it should be there."""
+    torch.manual_seed(1)
+    shape = NetworkConfig(
+        vocabulary=len(VOCABULARY), layers=1, width=32, heads=heads, ffn=48, context=128
+    )
+    checkpoint = Checkpoint(Network(shape).eval(), VOCABULARY, {})
+    save_checkpoint(folder / "tiny", checkpoint)
+    if graph:
+        (folder / "tiny.onnx").write_bytes(exported(checkpoint))
+    return folder / "tiny.safetensors"
+
+
+needs_kernel = pytest.mark.skipif(
+    "compiler" in unfit({}), reason="built without a compiler; the ONNX backend plays"
+)
+
+
+@needs_kernel
+def test_the_kernel_plays_where_it_was_built(tmp_path: Path) -> None:
+    path = saved(tmp_path, graph=True)
+    for name in (path, path.with_suffix(""), path.with_suffix(".json")):
+        model = open_model(name)
+        assert (model.kind, model.name) == ("native", "tiny")
+        assert model.vocabulary == VOCABULARY
+    assert model.parameters == open_model(path, backend="torch").parameters
+    assert open_model(path.with_suffix(".onnx")).kind == "onnx"  # what is named is played
+    assert open_model(path, backend="onnx").kind == "onnx"
+
+
+@needs_kernel
+def test_what_does_not_fit_the_kernel_is_played_by_others(tmp_path: Path) -> None:
+    path = saved(tmp_path, heads=4, graph=True)  # heads of 8 numbers
+    assert open_model(path).kind == "onnx"
+    path.with_suffix(".onnx").unlink()
+    assert open_model(path).kind == "torch"
+    with pytest.raises(CheckpointError, match=r"cannot play .*tiny: .*not of 8"):
+        open_model(path, backend="native")
+
+
+@pytest.mark.parametrize(("graph", "kind"), [(True, "onnx"), (False, "torch")])
+def test_without_a_compiler_something_else_plays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graph: bool, kind: str
+) -> None:
+    path = saved(tmp_path, graph=graph)
+    monkeypatch.setattr("engine.native_backend.unfit", lambda shape: "no compiler")
+    assert open_model(path).kind == kind
+    with pytest.raises(CheckpointError, match="no compiler"):
+        open_model(path, backend="native")
+
+
+def test_weights_of_another_checkpoint_are_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path)
+    path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="damaged"):
+        open_model(path, backend="native")
+
+
+@needs_kernel
+def test_the_kernel_needs_neither_torch_nor_onnx_runtime(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from engine.backends import open_model
+model = open_model(Path(sys.argv[1]))
+model.backend.append([1, 2, 3])
+print(model.kind, *sys.modules)
+"""
+    command = [sys.executable, "-c", program, str(saved(tmp_path))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    kind, *loaded = done.stdout.split()
+    assert kind == "native"
+    assert not set(loaded) & {"torch", "onnxruntime", "safetensors", "miditok"}
