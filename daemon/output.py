@@ -57,12 +57,6 @@ class OutputThread:
         finally:  # even when a second Ctrl-C breaks in here
             self.release_all()
 
-    @property
-    def sounding(self) -> int:
-        """How many notes sound now."""
-        with self._changed:
-            return len(self._schedule.sounding)
-
     def _run(self) -> None:
         ask_for_real_time()
         while True:

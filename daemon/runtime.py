@@ -9,7 +9,7 @@ import queue
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon import __version__, commands
 from daemon.config import SessionConfig
@@ -67,7 +67,7 @@ class Runtime:
         if name == "ping":
             return (__version__,)
         if name == "state":
-            return state_values(self._state) if self._state else ()
+            return self._state_now()
         self._inbox.put(CommandIn(time.monotonic_ns(), name, checked))
         return checked
 
@@ -80,6 +80,7 @@ class Runtime:
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         output = OutputThread(send=outlets.send, sent=self._journal.sent)
         output.open()
+        self._inbox.put(Tick(time.monotonic_ns()))  # so that there is a state from the beginning
         try:
             started()
             self._main_loop(outlets, output)
@@ -97,6 +98,12 @@ class Runtime:
             self._journal.took(entry)
             for effect in self.session.handle(entry):
                 self._carry_out(effect, outlets, output)
+
+    def _state_now(self) -> tuple[Value, ...]:
+        if self._state is None:
+            return ()
+        beat = self.session.beat_at(time.monotonic_ns())
+        return state_values(replace(self._state, beat=beat))
 
     def _rest_s(self) -> float | None:
         wake_ns = self.session.next_wake_ns()

@@ -125,6 +125,10 @@ class Session:
         effects, self._effects = self._effects, []
         return effects
 
+    def beat_at(self, t_ns: int) -> float:
+        """Where the music is at `t_ns`, as far as is known; safe from any thread."""
+        return self._clock.transport.beat_at(t_ns)
+
     def next_wake_ns(self) -> int | None:
         """When the session wants a Tick, or None while only the world can change anything."""
         if not self._clock.transport.playing:
