@@ -1,11 +1,12 @@
 """Laws of the session: they hold whatever comes in, in whatever order, at whatever time."""
 
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from musicians import START_NS, is_on
+from musicians import START_NS, PaperMind, Table, is_on
 
 from daemon.config import SessionConfig, Settings
 from daemon.events import (
@@ -260,7 +261,7 @@ class Witness:
             assert due_ns > self._struck[pitch], "a release before its note"
 
 
-@settings(max_examples=400)
+@settings(max_examples=1000)
 @given(scripts)
 def test_whatever_comes_in_nothing_hangs_is_late_or_out_of_turn(script: Script) -> None:
     witness = Witness(script.config)
@@ -297,3 +298,16 @@ def test_left_alone_the_music_ends_by_itself(script: Script) -> None:
     witness.take(Tick(t_ns + script.config.horizon_ns))
     assert witness.session.next_wake_ns() is None
     assert not witness.sounding
+
+
+def test_hours_of_trading_do_not_grow_the_session() -> None:
+    """What is kept after ten minutes is what is kept after twenty, with and without a mind."""
+    for mind in (PaperMind(step=0.25), None):
+        table = Table(mind=mind)
+        sizes = []
+        for minute in range(20):
+            for turn in range(4):
+                table.play("C4 D4 E4 F4 " * 8, beat=120 * minute + 32 * turn, step=0.5, hold=0.4)
+            table.until(beat=120 * (minute + 1))
+            sizes.append(len(pickle.dumps(table.session)))
+        assert sizes[19] < 1.1 * sizes[9]
