@@ -3,10 +3,10 @@
     jack_player.py NAME          ports NAME:out and NAME:in
 
 Lines on stdin are JSON: `{"play": [[SECONDS, "903c50"], ...]}` plays messages at so many seconds
-after an origin that lies a little ahead, `{"now": ["903c50", ...]}` plays them in the next period.
-He says `rate R period P`, and then of each message
+after an origin that lies a little ahead, `{"now": ["903c50", ...]}` plays them in the next period,
+and `{"where": []}` asks where JACK's transport is. He says `rate R period P`, and then
 
-    played|heard FRAME T_NS BEAT HEX
+    played|heard|at FRAME T_NS BEAT HEX
 
 T_NS is the monotonic clock at the beginning of the message's period, and its place in there added:
 a frame is worth more, but where a machine is busy the dummy driver loses periods, and frames stand
@@ -89,7 +89,9 @@ with client:
     for line in sys.stdin:
         wish = json.loads(line)
         origin = client.frame_time + round(LEAD_S * rate) if "play" in wish else 0
-        for seconds, message in wish.get("play") or [(0, message) for message in wish["now"]]:
+        if "where" in wish:
+            say("at", client.last_frame_time, time.monotonic_ns(), 0, b"")
+        for seconds, message in wish.get("play") or [(0, m) for m in wish.get("now", ())]:
             number += 1
             frame = origin + round(seconds * rate)
             coming.put((frame, number, bytes.fromhex(message)))

@@ -263,6 +263,7 @@ class Musician(Process):
         self.name = name
         self.played: list[Event] = []
         self.heard: list[Event] = []
+        self._places: list[float | None] = []
         self._env = env
         super().__init__([sys.executable, str(JACK_PLAYER), name], env=env, speaks="stdout")
         words = self.await_line("rate ").split()
@@ -292,6 +293,13 @@ class Musician(Process):
         """Wait until he has heard so many strikes."""
         eventually(lambda: len(ons(self.heard)) >= count, what, timeout_s=timeout_s)
 
+    def beat(self) -> float | None:
+        """Where JACK's transport is now, in beats; None while it stands still."""
+        asked = len(self._places)
+        self._wish({"where": []})
+        eventually(lambda: len(self._places) > asked, "where the transport is")
+        return self._places[asked]
+
     def leave(self) -> None:
         """Let him end."""
         assert self._process.stdin is not None
@@ -309,8 +317,10 @@ class Musician(Process):
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
     def _heard_line(self, words: list[str]) -> None:
-        if words[0] in ("played", "heard"):
-            beat = None if words[3] == "-" else float(words[3])
+        beat = None if words[3:4] in ([], ["-"]) else float(words[3])
+        if words[0] == "at":
+            self._places.append(beat)
+        elif words[0] in ("played", "heard"):
             event = Event(int(words[1]), int(words[2]), beat, bytes.fromhex(words[4]))
             (self.played if words[0] == "played" else self.heard).append(event)
 
