@@ -19,7 +19,10 @@ CHUNK_TOKENS = 64
 
 
 class Backend(Protocol):
-    """A network with its cache: tokens in, logits of the next token out."""
+    """A network with its cache: tokens in, logits of the next token out.
+
+    The logits are the backend's own array, which its next call may write again.
+    """
 
     @property
     def capacity(self) -> int:

@@ -152,7 +152,8 @@ class Answer:
         grammar, tokenizer, request = self._grammar, self._tokenizer, self._request
         where = (grammar.bar.number, grammar.step)
         note = tokenizer.note(Placed(*where, self._pitch, duration, self._velocity))
-        note = replace(note, onset=max(note.onset, request.from_beat))
+        if note.onset < request.from_beat:
+            note = replace(note, onset=request.from_beat)
         if note.end > request.until_beat:
             note = replace(note, duration=request.until_beat - note.onset)
             steps = tokenizer.grid.duration_steps(note.duration, grammar.bar)

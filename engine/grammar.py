@@ -19,7 +19,7 @@ the first token that leads to its end or past it, a Bar or a Position; that toke
 other, is not part of the answer, and is how the model says that it has no more to say before.
 """
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 from engine.meter import BEAT_TOLERANCE
 from engine.tokens import Tokenizer
@@ -28,8 +28,8 @@ from engine.tokens import Tokenizer
 MAX_NOTES_A_STEP = 10
 
 
-class Kind(Enum):
-    """What a token says."""
+class Kind(IntEnum):
+    """What a token says. A number, because other members of an enum are slow keys."""
 
     BAR = auto()
     TIME_SIGNATURE = auto()
@@ -72,14 +72,18 @@ class Grammar:
         self._notes_here = 0
         self._bar_is_empty = False
         self._bar_before_is_empty = False
+        self._allowed: list[range] = []  # what follows here, once it was asked for
         self.finished = self._grid.beat_of(number, self.step) >= self._until
 
     def allowed(self) -> list[range]:
         """Token numbers that may follow, as non-empty ranges; at least one."""
-        return [found for kind in FOLLOWS[self._last] if (found := self._open(kind))]
+        if not self._allowed:
+            self._allowed = [found for kind in FOLLOWS[self._last] if (found := self._open(kind))]
+        return self._allowed
 
     def take(self, token: int) -> None:
         """Go on behind one of the allowed tokens, or finish with it."""
+        self._allowed = []
         words = self._words
         if token == words.bar:
             self._open_bar()

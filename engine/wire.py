@@ -16,8 +16,8 @@ nothing else, for whatever bytes it is given. `Lost` does not cross; the client 
 import json
 import math
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any, NoReturn, cast
+from dataclasses import fields
+from typing import Any, NoReturn, cast, get_args
 
 from engine.protocol import (
     Cancel,
@@ -43,6 +43,13 @@ MAX_TEXT = 10_000  # characters
 MAX_BEAT = 1e8
 MAX_INTEGER = 2**63 - 1
 
+#: Looked up once, since a draft has hundreds of notes.
+_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind))
+    for kind in (*get_args(ToMind), *get_args(FromMind), Note, Meter, Controls)
+}
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
 Reader = Callable[[object, str], Any]
 
 
@@ -55,7 +62,7 @@ def encode(value: ToMind | FromMind) -> bytes:
     name = type(value).__name__
     if name not in _MESSAGES:
         raise TypeError(f"{name} does not cross the wire")
-    return json.dumps([name, *_plain(value)], allow_nan=False, separators=(",", ":")).encode()
+    return _JSON.encode([name, *_plain(value)]).encode()
 
 
 def decode(frame: bytes) -> ToMind | FromMind:
@@ -74,12 +81,11 @@ def decode(frame: bytes) -> ToMind | FromMind:
     return cast("ToMind | FromMind", reader(array[1:], array[0]))
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return [_plain(getattr(value, field.name)) for field in fields(value)]
+def _plain(value: object) -> Any:
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    return value
+    names = _FIELDS.get(type(value))
+    return value if names is None else [_plain(getattr(value, name)) for name in names]
 
 
 def _no_constant(name: str) -> NoReturn:

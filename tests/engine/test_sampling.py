@@ -42,8 +42,17 @@ def test_top_k_keeps_the_best() -> None:
 
 def test_top_p_keeps_as_few_as_reach_it() -> None:
     assert set(drawn(Controls(temperature=1.0, top_p=0.39))) == {1}
-    assert set(drawn(Controls(temperature=1.0, top_p=0.59))) == {1, 2}
+    # Tokens 2 and 3 are equally likely: they stay together.
+    assert set(drawn(Controls(temperature=1.0, top_p=0.59))) == {1, 2, 3}
     assert set(drawn(Controls(temperature=1.0, top_p=0.0))) == {1}
+
+
+def test_what_is_left_keeps_its_proportions() -> None:
+    for controls in (Controls(temperature=1.0, top_p=0.75), Controls(temperature=1.0, top_k=3)):
+        counts = drawn(controls, times=20_000)
+        assert set(counts) == {1, 2, 3}
+        for token, share in zip((1, 2, 3), (0.5, 0.25, 0.25), strict=True):
+            assert abs(counts[token] / 20_000 - share) < 4.5 * math.sqrt(0.25 / 20_000)
 
 
 def test_the_same_seed_chooses_the_same() -> None:
