@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test check venv wheel clean
+.PHONY: help demo test check bench venv wheel clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -28,6 +28,9 @@ check: venv ## lint, format, types, imports, and the quick tests of the live sid
 	@$(BIN)/mypy --strict $(FLOORS)
 	@$(BIN)/lint-imports --no-cache > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/python -m pytest tests/test_house.py tests/daemon
+
+bench: venv ## measure segue run through JACK: how late, how fast, how large (six minutes)
+	@$(BIN)/python tests/benchmarks/live_jack.py
 
 venv: $(VENV)/made ## make the environment in .venv, once
 
