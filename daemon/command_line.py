@@ -20,6 +20,7 @@ SUBCOMMANDS = {
     "send": ("daemon.send", "give a command to the daemon that runs here"),
     "ports": ("daemon.ports", "the MIDI systems and ports of this machine"),
     "doctor": ("daemon.doctor", "what is broken, and how to mend it, one line each"),
+    "bench": ("daemon.bench", "figures on this machine, beside those of the peers"),
     "replay": ("daemon.replay", "play a journal again, to the identical take"),
     "engine": ("engine.server", "a mind of its own, for other machines"),
     "export": ("models.export", "make the graph that the live mind plays of a checkpoint"),

@@ -128,8 +128,9 @@ def third_party(folder: str) -> set[str]:
 def test_what_is_imported_is_required_and_the_other_way_round():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module_of = {"python-osc": "pythonosc", "python-rtmidi": "rtmidi", "pyzmq": "zmq"}
-    module_of |= {"pillow": "PIL"}
-    required = project["dependencies"] + project["optional-dependencies"]["train"]
+    module_of |= {"pillow": "PIL", "llama-cpp-python": "llama_cpp"}
+    extras = project["optional-dependencies"]
+    required = project["dependencies"] + extras["train"] + extras["bench"]
     packages = {re.split(r"[<>=]", requirement)[0] for requirement in required}
     imported = set().union(*map(third_party, ("daemon", "bridges", "engine", "models")))
     assert imported == {module_of.get(package, package) for package in packages}

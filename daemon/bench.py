@@ -1,0 +1,19 @@
+"""`segue bench WHAT`: figures on this machine. Knows which word leads to which module."""
+
+import argparse
+
+from daemon import bench_decode
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be measured, and its flags."""
+    words = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    decode = words.add_parser("decode", help="how long a token and a note take, beside the peers")
+    bench_decode.add_arguments(decode)
+    decode.set_defaults(measure=bench_decode.run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure it; returns the exit code."""
+    code: int = args.measure(args)
+    return code
