@@ -3,6 +3,7 @@
 The tests import the rest by name: `from stage import Segue, tune`.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,26 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from stage import Musician, Segue
+
+from tests.conftest import JackServer
+
+
+@pytest.fixture(scope="session")
+def jack_server(
+    need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[JackServer]:
+    """A server of this folder's own, which soon lets go of a client that was killed."""
+    need("jackd", "jack_lsp", "jack_connect")
+    log = tmp_path_factory.mktemp("jack") / "jackd.log"
+    server = JackServer(f"segue-test-{os.getpid()}-stage", log, patience_ms=100)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JACK_DEFAULT_SERVER", server.name)
+        patch.setenv("JACK_NO_START_SERVER", "1")
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +72,7 @@ def segue(jack_server: object, tiny: Path) -> Iterator[Callable[..., Segue]]:
 
         def start(*options: str, takes: Path) -> Segue:
             started = Segue("--api", "jack", *options, takes=takes, checkpoint=tiny)
-            stack.callback(started.kill)
+            stack.callback(started.leave)
             started.await_line("ready: ")
             return started
 

@@ -88,7 +88,8 @@ with client:
     number = 0
     for line in sys.stdin:
         wish = json.loads(line)
-        origin = client.frame_time + round(LEAD_S * rate) if "play" in wish else 0
+        # Not frame_time, an estimate that is far out for a while when the server has stood still.
+        origin = client.last_frame_time + round(LEAD_S * rate) if "play" in wish else 0
         if "where" in wish:
             say("at", client.last_frame_time, time.monotonic_ns(), 0, b"")
         for seconds, message in wish.get("play") or [(0, m) for m in wish.get("now", ())]:

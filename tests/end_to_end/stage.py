@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import zmq
+
 from bridges.control import BridgeError, Reply
 from bridges.zeromq import request
 from daemon.journal import Journal, read_journal
@@ -254,6 +256,24 @@ class Segue(Process):
     def mind_pid(self) -> int:
         """The process id of the mind that it has started."""
         return mind_of(self.pid)
+
+    def leave(self) -> None:
+        """End it, in whatever state it is, and rather in order: JACK waits for a killed client."""
+        if self.ended is None:
+            self.signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self.wait(20)
+        self.kill()
+
+    def follow(self, topic: str) -> Iterator[list[Any]]:
+        """The values of all that the stream has on a topic, from now on, as it comes."""
+        with zmq.Context() as context, context.socket(zmq.SUB) as stream:
+            stream.linger = 0
+            stream.rcvtimeo = int(PATIENCE_S * 1e3)
+            stream.subscribe(topic)
+            stream.connect(self.stream_address)
+            while True:
+                yield json.loads(stream.recv_multipart()[1])
 
 
 class Musician(Process):

@@ -1,10 +1,12 @@
 """The mind killed and frozen in the middle of one long answer, while it is heard through JACK.
 
-The mind here takes its time: when its first note sounds, most of the answer is still to come.
+A mind drafts far ahead of the music. So that most of the answer is still to come when it is lost,
+it is stopped as soon as it has drafted something, and then killed, or left to be given up.
 """
 
 import os
 import signal
+import threading
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -77,12 +79,15 @@ def loss(request, segue, musician, slow, tmp_path_factory) -> Loss:
     daemon: Segue = segue(*options, takes=takes)
     player: Musician = musician(request.param.name, daemon)
     daemon.await_mind()
-    player.play(tune("C4 E4 G4 C5", velocity=83), bpm=BPM)
+    pid = daemon.mind_pid()
+    stopper = threading.Thread(target=stop_when_it_drafts, args=(daemon, pid))
+    stopper.start()
+    player.play(tune("C4 E4 G4 C5"), bpm=BPM)
     eventually(lambda: len(player.played) == 8, "his phrase")
     daemon.command("takeover")
     player.await_heard(1, "the answer begins")
+    stopper.join()
     minds = [daemon.state()["mind"]]
-    pid = daemon.mind_pid()
     os.kill(pid, request.param)
     daemon.await_state(mind="lost")
     minds.append(daemon.state()["mind"])
@@ -100,6 +105,12 @@ def loss(request, segue, musician, slow, tmp_path_factory) -> Loss:
     assert daemon.stop() == 0
     answering_ns = player.heard[0].t_ns + int(8 * BAR_S * NS_PER_S)
     return Loss(daemon.journal, tuple(player.heard), tuple(minds), answering_ns)
+
+
+def stop_when_it_drafts(daemon: Segue, pid: int) -> None:
+    """Stop the mind at the first note that it drafts."""
+    next(daemon.follow("planned"))
+    os.kill(pid, signal.SIGSTOP)
 
 
 def test_the_state_says_that_it_is_lost_and_back(loss):
