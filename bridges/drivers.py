@@ -67,17 +67,25 @@ class JackServer:
         """Begin to watch, or join those who do. Raises BridgeError when no server answers."""
         with self._lock:
             if self._client is None:
-                self._client = self._library.jack_client_open(
-                    b"Segue watch", JACK_NO_START_SERVER, None
-                )
-                if self._client is None:
-                    raise BridgeError("no JACK server answers: start one with jackd")
-                self._gone = False
-                self._library.jack_on_shutdown(self._client, self._callback, None)
-                self._frame, self._moved_ns = self.frame(), time.monotonic_ns()
+                self._open()
             elif self._gone:
                 raise BridgeError("the JACK server has stopped")
             self._holders += 1
+
+    def _open(self) -> None:
+        library = self._library
+        client = library.jack_client_open(b"Segue watch", JACK_NO_START_SERVER, None)
+        if client is None:
+            raise BridgeError("no JACK server answers: start one with jackd")
+        self._client, self._gone = client, False
+        library.jack_on_shutdown(client, self._callback, None)
+        # A server takes clients before its driver runs. RtMidi's are active from the start: they
+        # wait for a cycle, with Python's lock held. This one is not, and finds out first.
+        if not (self.answers() and self.answers()):
+            library.jack_client_close(client)
+            self._client = None
+            raise BridgeError("the JACK server does not run: see what jackd says")
+        self._frame, self._moved_ns = self.frame(), time.monotonic_ns()
 
     def release(self) -> None:
         """Let go; the last one closes the client. With a frozen server it is left behind."""
@@ -115,6 +123,7 @@ class JackServer:
         error = self._library.jack_connect(self._client, source.encode(), destination.encode())
         if error not in (0, EEXIST):
             raise BridgeError(f"JACK would not connect {source} to {destination} (error {error})")
+        self.answers()  # from the next cycle on, they are
 
     def _shut_down(self, _: int | None) -> None:
         self._gone = True

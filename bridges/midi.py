@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar, Self, TypeAlias
@@ -20,13 +21,13 @@ from typing import Any, ClassVar, Self, TypeAlias
 import rtmidi
 
 from bridges.control import BridgeError, Receive
-from bridges.drivers import Pulse, RingGuard, abandon, jack_server, prepare
+from bridges.drivers import JackServer, Pulse, RingGuard, abandon, jack_server, prepare
 
 IN_NAME = "Segue In"
 OUT_NAME = "Segue Out"
 CLIENT_NAME = "Segue"
 
-#: Takes one line: why a port was lost, or the name of the port that is back.
+#: Takes one line: that a port is lost, and why, or that it is back.
 Notice: TypeAlias = Callable[[str], None]
 
 
@@ -111,10 +112,15 @@ def choose_api(preferred: str | None = None) -> Api:
 def list_ports(api: Api) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The ports that can be opened by name: (inputs, outputs)."""
     found = []
-    for kind in (rtmidi.MidiIn, rtmidi.MidiOut):
-        handle = _construct(kind, api, CLIENT_NAME)
-        found.append(tuple(handle.get_ports()))
-        handle.delete()
+    server = _hold_server(api)
+    try:
+        for kind in (rtmidi.MidiIn, rtmidi.MidiOut):
+            handle = _construct(kind, api, CLIENT_NAME)
+            found.append(tuple(_names(handle)))
+            handle.delete()
+    finally:
+        if server is not None:
+            server.release()
     return found[0], found[1]
 
 
@@ -158,7 +164,8 @@ class _Port:
         self._wanted = wanted
         self._lost = lost
         self._back = back
-        self._server = jack_server() if api.constant == rtmidi.API_UNIX_JACK else None
+        self._server: JackServer | None = None  # while a handle is open on JACK
+        self._guard: RingGuard | None = None
         self._handle: Any = None
         self._lock = threading.Lock()  # a handle is not taken away under a message being sent
         self._virtual_name = ""
@@ -166,7 +173,7 @@ class _Port:
         self._trouble: str | None = None
 
     def open(self) -> None:
-        """Open the virtual port, or the named one. Raises MidiUnavailable."""
+        """Open the virtual port, or the named one. Raises BridgeError."""
         if self._wanted is None and not self._api.supports_virtual:
             raise MidiUnavailable(f"{self._api.name} {_NO_VIRTUAL}")
         self._take_handle()
@@ -190,12 +197,12 @@ class _Port:
         before = self._trouble
         try:
             self._trouble = self._find_trouble()
-        except MidiUnavailable as error:
+        except BridgeError as error:
             self._trouble = str(error)
         if before is None and self._trouble is not None:
             self._lost(self._trouble)
         elif before is not None and self._trouble is None:
-            self._back(self.name)
+            self._back(f"the MIDI {self._direction} {self.name} is back")
 
     def __enter__(self) -> Self:
         self.open()
@@ -210,53 +217,59 @@ class _Port:
         self.close()
 
     def _take_handle(self) -> None:
-        if self._server is not None:
-            try:
-                self._server.hold()
-            except BridgeError as error:
-                raise MidiUnavailable(str(error)) from None
+        self._server = _hold_server(self._api)
+        handle = None
         try:
             # Each port is a JACK client of its own. Were both called Segue, one would become
             # "Segue-01", which one by the order of opening, and no patch could be saved.
             client = CLIENT_NAME if self._server is None else self._own_name
-            self._handle = _construct(self._kind, self._api, client)
+            handle = _construct(self._kind, self._api, client)
             if self._wanted is None or self._server is not None:
-                self._arm(self._handle)
-                self.name = self._virtual_name = self._open_virtual(self._handle)
+                self._arm(handle)
+                self.name = self._virtual_name = self._open_virtual(handle)
         except BaseException:
-            self._drop_handle()
+            self._discard(handle)
             raise
+        self._guard = RingGuard(self._server) if self._server is not None else None
+        with self._lock:
+            self._handle = handle
 
     def _drop_handle(self) -> None:
         with self._lock:
             handle, self._handle = self._handle, None
         self._attached = False
+        self._discard(handle)
+
+    def _discard(self, handle: Any) -> None:
         if handle is not None:
+            self._disarm(handle)
             if self._server is None or self._server.answers():
-                self._disarm(handle)
                 handle.delete()
             else:
                 abandon(handle)
-        if self._server is not None:
-            self._server.release()
+        server, self._server = self._server, None
+        if server is not None:
+            server.release()
 
     def _open_virtual(self, handle: Any) -> str:
         """Open our own port and return its full name: the one that was not there before."""
         lister = _construct(self._opposite, self._api, CLIENT_NAME)
-        before = Counter(lister.get_ports())
-        handle.open_virtual_port(self._own_name)
-        new = [name for name in Counter(lister.get_ports()) - before if self._own_name in name]
+        before = Counter(_names(lister))
+        with _driver_errors(f"the MIDI {self._direction} {self._own_name} cannot be opened"):
+            handle.open_virtual_port(self._own_name)
+        new = [name for name in Counter(_names(lister)) - before if self._own_name in name]
         lister.delete()
         return new[0] if new else self._own_name
 
     def _match(self, wanted: str) -> str:
-        return match_port(wanted, self._handle.get_ports(), direction=self._direction)
+        return match_port(wanted, _names(self._handle), direction=self._direction)
 
     def _attach(self, target: str) -> None:
         handle = self._handle
         if self._server is None:
             self._arm(handle)
-            handle.open_port(handle.get_ports().index(target), self._own_name)
+            with _driver_errors(f"the MIDI {self._direction} {target} cannot be opened"):
+                handle.open_port(_names(handle).index(target), self._own_name)
         elif self._direction == "input":
             self._server.connect(target, self._virtual_name)
         else:
@@ -277,7 +290,7 @@ class _Port:
         return None if self._wanted is None else self._find_named(self._wanted)
 
     def _find_named(self, wanted: str) -> str | None:
-        if self._attached and self.name not in self._handle.get_ports():
+        if self._attached and self.name not in _names(self._handle):
             self._attached = False
             if self._server is None:
                 self._handle.close_port()
@@ -346,7 +359,6 @@ class OutputPort(_Port):
         super().__init__(api=api, wanted=wanted, lost=lost, back=back)
         self.failures = 0  # messages that did not reach the driver
         self._rejected = 0  # of these, the ones the driver would not have, since the last refresh
-        self._guard = RingGuard(self._server) if self._server is not None else None
 
     def send(self, message: bytes) -> bool:
         """Hand one message to the driver; False when it could not be taken, which is counted.
@@ -356,15 +368,19 @@ class OutputPort(_Port):
         """
         with self._lock:
             try:
-                if self._handle is not None and (
-                    self._guard is None or self._guard.admit(len(message))
-                ):
+                if self._open_for(message):
                     self._handle.send_message(message)
                     return True
             except Exception:  # whatever a driver says, the next note is due
                 self._rejected += 1
             self.failures += 1
             return False
+
+    def _open_for(self, message: bytes) -> bool:
+        # What is sent to a port that is gone waits in RtMidi's ring, and sounds when it is back.
+        if self._handle is None or (self._wanted is not None and not self._attached):
+            return False
+        return self._guard is None or self._guard.admit(len(message))
 
     def _find_trouble(self) -> str | None:
         trouble = super()._find_trouble()
@@ -375,10 +391,35 @@ class OutputPort(_Port):
         return trouble
 
 
+def _hold_server(api: Api) -> JackServer | None:
+    """The watch over JACK, where that is what we are on. Raises MidiUnavailable."""
+    prepare()
+    server = jack_server() if api.constant == rtmidi.API_UNIX_JACK else None
+    if server is not None:
+        try:
+            server.hold()
+        except BridgeError as error:
+            raise MidiUnavailable(str(error)) from None
+    return server
+
+
 def _construct(kind: Any, api: Api, client: str) -> Any:
     """A MidiIn or MidiOut, or MidiUnavailable with what the driver says."""
     prepare()
-    try:
+    with _driver_errors(f"{api.name} does not answer"):
         return kind(api.constant, name=client)
-    except (rtmidi.RtMidiError, SystemError) as error:
-        raise MidiUnavailable(f"{api.name} does not answer: {error}") from None
+
+
+def _names(handle: Any) -> list[str]:
+    """The ports that a MidiIn or MidiOut could open."""
+    with _driver_errors("the MIDI ports cannot be listed"):
+        return list(handle.get_ports())
+
+
+@contextmanager
+def _driver_errors(text: str) -> Iterator[None]:
+    """Turn what RtMidi raises into MidiUnavailable; ValueError is a port that has just gone."""
+    try:
+        yield
+    except (rtmidi.RtMidiError, SystemError, ValueError) as error:
+        raise MidiUnavailable(f"{text}: {error}") from None

@@ -50,8 +50,8 @@ class ZmqBridge:
         """Bind both sockets and start to answer. Raises BridgeError."""
         context = self._context = zmq.Context()
         try:
-            control = _bound(context, zmq.REP, self.control_address, flag="--zmq-control")
-            stream = _bound(context, zmq.PUB, self.stream_address, flag="--zmq-stream")
+            control = _bound(context, zmq.REP, self.control_address, flag="--control-port")
+            stream = _bound(context, zmq.PUB, self.stream_address, flag="--stream-port")
         except BridgeError:
             context.destroy(linger=0)
             self._context = None

@@ -7,10 +7,11 @@ and then `heard HEX` for each message. It knows nothing of Segue.
 """
 
 import sys
+import threading
 
 import rtmidi
 
-sys.stdout.reconfigure(line_buffering=True)
+voice = threading.Lock()
 name, echo = sys.argv[1], "echo" in sys.argv[2:]
 out = rtmidi.MidiOut(rtmidi.API_UNIX_JACK, name=name)
 # JACK adds a number to a name that is taken, so the second client asks for another one.
@@ -18,22 +19,27 @@ into = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, name=f"{name}-in")
 into.ignore_types(sysex=False, timing=False, active_sense=False)
 
 
+def say(line: str) -> None:
+    with voice:
+        print(line, flush=True)
+
+
 def heard(event: tuple[list[int], float], _: object) -> None:
     if echo:
         out.send_message(event[0])
     else:
-        sys.stdout.write(f"heard {bytes(event[0]).hex()}\n")
+        say(f"heard {bytes(event[0]).hex()}")
 
 
 into.set_callback(heard)
 out.open_virtual_port("out")
 into.open_virtual_port("in")
-print("ready")
+say("ready")
 for line in sys.stdin:
     messages = [bytes.fromhex(part) for part in line.split(",")]
     for message in messages:
         out.send_message(message)
-    print(f"played {len(messages)}")
+    say(f"played {len(messages)}")
 into.cancel_callback()
 into.delete()
 out.delete()

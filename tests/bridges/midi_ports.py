@@ -2,8 +2,8 @@
 
     midi_ports.py [--in NAME] [--out NAME]
 
-It says `open OUT | IN`, then `lost …`, `back …` and `heard HEX`, and takes lines on stdin:
-`send HEX` plays one message, `burst N` plays N notes and says `burst SENT FAILED LONGEST_MS`.
+It says `open OUT | IN`, then `lost …`, `back …` and `heard HEX`. A line on stdin holds messages in
+hex, joined by commas; `burst N` plays N notes and says `burst SENT FAILED LONGEST_MS`.
 """
 
 import argparse
@@ -19,8 +19,12 @@ parser.add_argument("--out", dest="target")
 wanted = parser.parse_args()
 
 
+voice = threading.Lock()
+
+
 def say(line: str) -> None:
-    print(line, flush=True)
+    with voice:
+        print(line, flush=True)
 
 
 def burst(count: int) -> str:
@@ -59,10 +63,10 @@ with out, into:
     say(f"open {out.name} | {into.name}")
     housekeeper.start()
     for line in sys.stdin:
-        verb, argument = line.split()
-        if verb == "burst":
-            say(burst(int(argument)))
+        if line.startswith("burst "):
+            say(burst(int(line.removeprefix("burst "))))
         else:
-            out.send(bytes.fromhex(argument))
+            for part in line.split(","):
+                out.send(bytes.fromhex(part))
     done.set()
     housekeeper.join()

@@ -261,16 +261,16 @@ def test_only_this_machine_may_connect(daemon, address):
     ],
 )
 def test_an_address_that_is_none_names_the_flag(daemon, address):
-    with pytest.raises(BridgeError, match=r"no address like tcp://127.*--zmq-control"):
+    with pytest.raises(BridgeError, match=r"no address like tcp://127.*--control-port"):
         ZmqBridge(handle=daemon, control_address=address).open()
 
 
 def test_an_address_in_use_names_the_fix(bridge, daemon):
     taken = ZmqBridge(handle=daemon, control_address=bridge.control_address)
-    with pytest.raises(BridgeError, match=r"is in use: .*--zmq-control"):
+    with pytest.raises(BridgeError, match=r"is in use: .*--control-port"):
         taken.open()
     taken.close()  # there is nothing to close, and that is fine
-    with pytest.raises(BridgeError, match=r"is in use: .*--zmq-stream"):
+    with pytest.raises(BridgeError, match=r"is in use: .*--stream-port"):
         ZmqBridge(
             handle=daemon,
             control_address="tcp://127.0.0.1:*",
