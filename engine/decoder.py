@@ -48,7 +48,7 @@ class Decoder:
             )
         self._cache = TokenCache(backend, chunk=chunk)
         self._budget = int(backend.capacity * PAST_SHARE) - 1  # and BOS
-        self._heard = Heard(vocabulary, most=4 * backend.capacity)
+        self._heard = Heard(vocabulary, most=backend.capacity)
         self._stale = True
 
     def apply(self, prompt: Prompt) -> None:

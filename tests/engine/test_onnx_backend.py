@@ -3,7 +3,9 @@
 import platform
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -157,6 +159,36 @@ def test_a_file_that_is_no_graph_of_ours_is_said(tmp_path: Path, checkpoint: Che
     onnx.save(stranger, tmp_path / "stranger.onnx")
     with pytest.raises(CheckpointError, match=r"no graph of this version"):
         open_graph(tmp_path / "stranger.onnx")
+
+
+def test_nothing_grows_with_what_it_is_fed(graph: Path) -> None:
+    backend = open_graph(graph)[0]
+    random = Random(1)
+
+    def play(rounds: int) -> None:
+        for _ in range(rounds):
+            backend.rewind(random.randrange(backend.length // 2 + 1))
+            for count in (random.randint(1, 60), 1, 2):
+                backend.append([random.randrange(len(VOCABULARY)) for _ in range(count)])
+            for _ in range(10):
+                backend.next(random.randrange(len(VOCABULARY)))
+
+    play(300)  # chunks of every size have been seen
+    tracemalloc.start()
+    try:
+        before = resident_bytes(), tracemalloc.get_traced_memory()[0]
+        play(1000)
+        after = resident_bytes(), tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert after[0] <= 1.05 * before[0]
+    assert after[1] - before[1] < 20_000
+
+
+def resident_bytes() -> int:
+    """Memory of this process; 0 where the system does not say it so."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * 4096 if statm.exists() else 0
 
 
 # --- which backend -------------------------------------------------------------------------------
