@@ -98,6 +98,11 @@ def test_the_checkpoint_and_its_card_are_in_the_wheel(wheel):
     assert files | {"segue/models/CARD.md"} <= set(contents(wheel))
 
 
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+def test_the_kernel_is_in_the_wheel(wheel):
+    assert [name for name in contents(wheel) if name.startswith("segue/engine/_kernel.")]
+
+
 def test_segue_runs_from_the_wheel_and_not_from_the_checkout(installed):
     where = Path(call(installed / "python", "-c", "import segue; print(segue.__file__)").strip())
     assert where.is_relative_to(installed.parent)
