@@ -273,7 +273,6 @@ class Session:
             self._turn(Event.STOPPED, moved.from_beat)
             self._end_open_notes(moved.from_beat)
             self._release(moved.from_beat)
-            self._silent_since = None
         transport = self._clock.transport
         if transport.playing and abs(transport.bpm - self._told_bpm) > TEMPO_NEWS * transport.bpm:
             self._told_bpm = transport.bpm

@@ -69,6 +69,11 @@ def tune(text: str, *, beat: float = 0.0, step: float = 1.0, hold: float = 0.5) 
     ]
 
 
+def ons(heard: Sequence[Heard]) -> list[tuple[float, str]]:
+    """Only what was struck: beat and name."""
+    return [(beat, name) for beat, what, name in heard if what == "on"]
+
+
 def is_on(message: bytes) -> bool:
     return message[0] & 0xF0 == 0x90 and message[2] > 0
 
@@ -156,7 +161,7 @@ class Table:
         self._count = 0
         self._heard_until = 0
         self._voice = "player"
-        self._wakes: list[int] = []
+        self._wakes: list[float] = []  # beats
         if mind is not None:
             self.comes(0, MindIn(0, Ready("paper", 1, 1)))
 
@@ -321,8 +326,8 @@ class Table:
             assert due_ns >= self.now_ns - self.config.horizon_ns, "Segue plays late"
 
     def _watch_wakes(self, wake_ns: int) -> None:
-        beat_ns = self.at.ns_per_beat
-        self._wakes = [t_ns for t_ns in self._wakes if t_ns > wake_ns - beat_ns] + [wake_ns]
+        now = self.session.beat_at(wake_ns)
+        self._wakes = [beat for beat in self._wakes if beat > now - 1] + [now]
         assert len(self._wakes) <= MOST_WAKES_PER_BEAT, "the session does not let anyone sleep"
 
 

@@ -63,8 +63,7 @@ def test_the_players_notes_end_with_the_stop() -> None:
     table = led_by_host(beats=5)
     table.press("E4", beat=4.5)
     table.host((tick_ns(5 * 24), STOP))
-    table.release("E4", beat=8)
-    table.until(beat=10)
+    table.until(beat=6)
     ended = [note.note for note in table.told(NoteEnded) if note.voice == "player"]
     assert ended[-1] == Note(pytest.approx(4.5), 64, pytest.approx(0.5), 80)
 

@@ -162,6 +162,7 @@ def test_notes_that_arrive_for_an_older_answer_are_left_alone() -> None:
     table = Table(mind=PaperMind("C5"), bars=1)
     table.play("C4", beat=0)
     t_ns = table.at.ns_at(12.5)
+    table.until(beat=12.4)
     table.comes(t_ns, MindIn(t_ns, Drafted(1, Note(13.0, 100, 1.0, 80))))
     table.until(beat=20)
     assert 100 not in {planned.note.pitch for planned in table.told(Planned)}

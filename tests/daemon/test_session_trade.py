@@ -1,7 +1,7 @@
 """Trading bars: the player has four, Segue has four. Times are beats at 120 bpm."""
 
 import pytest
-from musicians import START_NS, Heard, PaperMind, Table, pitch_of, tune
+from musicians import START_NS, PaperMind, Table, ons, pitch_of, tune
 
 from daemon.events import (
     Cut,
@@ -13,14 +13,10 @@ from daemon.events import (
     TakeMarked,
     TempoChanged,
 )
-from engine.protocol import Continue, Note
+from engine.protocol import Note
 
 BEAT_NS = 500_000_000
 FOUR_BARS = "C4 D4 E4 F4 " * 4
-
-
-def ons(heard: list[Heard]) -> list[tuple[float, str]]:
-    return [(beat, name) for beat, what, name in heard if what == "on"]
 
 
 def as_ons(text: str, *, beat: float, step: float = 1.0) -> list[tuple[float, str]]:
@@ -133,35 +129,6 @@ def test_segues_own_notes_are_part_of_what_goes_on() -> None:
     assert sorted(mind.known.values()) == expected
 
 
-def test_a_pitch_that_is_struck_again_is_released_first() -> None:
-    table = Table(mind=PaperMind("C5", step=1.0, hold=8.0), bars=1)
-    table.play("C4", beat=0)
-    assert table.until(beat=6.5) == [
-        (4.0, "on", "C5"),
-        (5.0, "off", "C5"),
-        (5.0, "on", "C5"),
-        (6.0, "off", "C5"),
-        (6.0, "on", "C5"),
-    ]
-
-
-def test_a_note_of_no_length_and_a_note_twice_do_no_harm() -> None:
-    def plays(request: Continue) -> list[Note]:
-        line = request.from_beat
-        return [Note(line, 72, 1e-9, 80), Note(line, 72, 1.0, 80), Note(line + 1, 74, 1e-7, 80)]
-
-    table = Table(mind=PaperMind(plays=plays), bars=1)
-    table.play("C4", beat=0)
-    heard = table.until(beat=8)
-    assert [(what, name) for _, what, name in heard] == [
-        ("on", "C5"),
-        ("off", "C5"),
-        ("on", "D5"),
-        ("off", "D5"),
-    ]
-    assert not table.sounding
-
-
 def test_the_last_notes_ring_out_over_the_line() -> None:
     table = Table(mind=PaperMind("- - - C5", hold=2.0), bars=1)
     table.play("C4", beat=0)
@@ -254,12 +221,6 @@ def test_a_take_over_that_cannot_meet_the_next_beat_takes_the_one_after() -> Non
     assert ons(table.until(beat=4))[0] == (3.0, "C5")
 
 
-def test_before_the_first_note_there_is_nothing_to_take_over() -> None:
-    table = Table(mind=PaperMind())
-    table.command("takeover", beat=0)
-    assert table.until(beat=20) == []
-
-
 def test_off_only_listens() -> None:
     table = Table(mind=PaperMind(), mode="off")
     table.play(FOUR_BARS, beat=0)
@@ -288,17 +249,6 @@ def test_panic_ends_the_players_notes_too() -> None:
     assert table.told(NoteEnded) == [NoteEnded("player", Note(0.0, 60, 2.0, 80))]
 
 
-def test_what_was_committed_but_not_begun_is_not_played() -> None:
-    """The answer ends 10 ms before a note that was on its way."""
-    table = Table(mind=PaperMind("C5 D5"), bars=1)
-    table.play("C4", beat=0)
-    table.command("handback", beat=5 - 0.02)
-    assert table.until(beat=12) == [(4.0, "on", "C5"), (4.5, "off", "C5")]
-    assert [note.note.pitch for note in table.told(NoteEnded)] == [60, 72]
-    assert table.mind is not None
-    assert [note.pitch for note in sorted(table.mind.known.values())] == [60, 72]
-
-
 def test_takes_are_marked_where_they_are() -> None:
     table = Table()
     table.play("C4", beat=0)
@@ -319,38 +269,3 @@ def test_what_is_told_to_those_who_listen() -> None:
     phases = [state.phase for state in table.told(StateChanged)]
     assert phases == ["idle", "listening", "cued", "answering", "listening"]
     assert [state.mind for state in table.told(StateChanged)] == ["ready"] * 5
-
-
-def test_the_pedal_that_was_down_before_the_first_note_holds_it() -> None:
-    table = Table()
-    table.control(64, 127, beat=-0.1)
-    table.play("C4", beat=0)
-    table.control(64, 0, beat=3)
-    table.until(beat=4)
-    assert table.told(NoteEnded) == [NoteEnded("player", Note(0.0, 60, 3.0, 80))]
-
-
-def test_garbage_starts_nothing() -> None:
-    table = Table()
-    for message in ((0x90, 0xFF, 0x40), (0x90,), (0xF0, 1, 2), (0x3C,), (0xF8, 0xFF), ()):
-        table.sends(0, *message)
-    table.until(beat=4)
-    assert [state.playing for state in table.told(StateChanged)] == [False]
-
-
-def test_nobody_has_to_be_woken_while_nobody_plays() -> None:
-    table = Table(mind=PaperMind(), mode="off")
-    assert table.session.next_wake_ns() is None
-    table.play("C4", beat=0)
-    table.until(beat=1000)
-    assert len(table.entries) == 3, "ready, a key down, a key up"
-
-
-def test_a_session_that_was_frozen_cuts_what_it_missed_and_goes_on() -> None:
-    """The process stood still for two seconds: no burst of late notes, and on with the music."""
-    table = Table(mind=PaperMind())
-    table.play("C4", beat=0)
-    table.until(beat=18.2)
-    table.freeze(until_beat=22.2)
-    assert ons(table.until(beat=25)) == [(23.0, "F5"), (24.0, "C5")]
-    assert [cut.note.onset for cut in table.told(Cut)] == [19.0, 20.0, 21.0, 22.0]
