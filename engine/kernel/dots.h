@@ -113,10 +113,11 @@ TARGET_VNNI INLINE void dots_vnni(const Block *block, const Quantised *x, int fi
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
-#if defined(__clang__)
-#define TARGET_NEON_DOT __attribute__((target("dotprod")))
-#else
+/* Before version 16, clang knows the instruction only where it may be used everywhere. */
+#if !defined(__clang__)
 #define TARGET_NEON_DOT __attribute__((target("arch=armv8.2-a+dotprod")))
+#elif defined(__ARM_FEATURE_DOTPROD) || __clang_major__ >= 16
+#define TARGET_NEON_DOT __attribute__((target("dotprod")))
 #endif
 
 INLINE void add_group_neon(float32x4_t *sum, const int32x4_t *dot, const float *scale, float by) {
@@ -154,6 +155,7 @@ INLINE void dots_neon(const Block *block, const Quantised *x, int first, const i
     }
 }
 
+#if defined(TARGET_NEON_DOT)
 TARGET_NEON_DOT INLINE void dots_neon_dot(const Block *block, const Quantised *x, int first,
                                           const int count, float (*out)[ROWS]) {
     const int groups = x->columns / GROUP;
@@ -178,6 +180,7 @@ TARGET_NEON_DOT INLINE void dots_neon_dot(const Block *block, const Quantised *x
     for (int t = 0; t < count; t++)
         for (int j = 0; j < 4; j++) vst1q_f32(out[t] + 4 * j, sum[t][j]);
 }
+#endif
 #endif
 
 #endif

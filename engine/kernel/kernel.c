@@ -55,11 +55,13 @@ INLINE uint16_t bfloat(float value) {
 #define LANES 4
 #include "forward.h"
 
+#if defined(TARGET_NEON_DOT)
 #define NAME(f) f##_neon_dot
 #define TARGET TARGET_NEON_DOT
 #define DOTS dots_neon_dot
 #define LANES 4
 #include "forward.h"
+#endif
 #endif
 
 typedef struct {
@@ -77,7 +79,9 @@ static const Path paths[] = {
 #endif
 #if defined(__aarch64__)
     {"neon", forward_neon, 0},
+#if defined(TARGET_NEON_DOT)
     {"neon-dot", forward_neon_dot, 0},
+#endif
 #endif
 };
 enum { PATHS = sizeof paths / sizeof *paths };
