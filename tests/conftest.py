@@ -91,6 +91,10 @@ class JackServer:
             self._launch([])
             self._answers()
             self._end()
+        for left in Path("/dev/shm").glob(
+            f"jack_sem.*_{self.name}_*"
+        ):  # by clients that were killed
+            left.unlink(missing_ok=True)
 
     def kill(self) -> None:
         """The way a crash ends it."""
