@@ -100,8 +100,8 @@ def _open_torch(path: Path, threads: int) -> Model:
         from models.checkpoint import load_checkpoint
     except ImportError as error:
         raise CheckpointError(
-            f"there is no {beside(path, '.onnx')}: make it with `segue export {bare(path)}` where "
-            f"segue[train] is installed, or install that here ({error})"
+            f"to play {beside(path, '.safetensors')} with torch takes pip install 'segue[train]' "
+            f"({error}); where that is installed, `segue export` makes an .onnx that plays without"
         ) from error
     torch.set_num_threads(threads)
     checkpoint = load_checkpoint(path)
