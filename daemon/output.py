@@ -47,15 +47,13 @@ class OutputThread:
             self._emit(self._schedule.release_all(time.monotonic_ns()))
 
     def close(self) -> None:
-        """Release what sounds and end the thread."""
+        """Release what sounds and end the thread; from any thread, and more than once."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        try:
-            if self._thread.is_alive():
-                self._thread.join()
-        finally:  # even when a second Ctrl-C breaks in here
-            self.release_all()
+        if self._thread.is_alive():
+            self._thread.join()
+        self.release_all()
 
     def _run(self) -> None:
         ask_for_real_time()

@@ -5,8 +5,10 @@ played before everything is there; they close the other way round.
 """
 
 import argparse
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -33,6 +35,8 @@ from engine.keys import KeysError
 
 LOOPBACK = "127.0.0.1"
 ALL_NOTES_OFF = 123  # controller number
+#: What closes in order takes a few tenths of a second.
+GRACE_S = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,16 +77,13 @@ def run(args: argparse.Namespace) -> int:
     path = new_journal_path(folder, datetime.now())
     live = Live(config, journal=path, say=say)
     open_world = partial(world, config, api, path, was_cut_off=was_cut_off)
-    try:
-        with stopping_on_signals(live.runtime):
+    with stopping_on_signals(live.runtime.stop, partial(force, live.runtime, path)):
+        try:
             live.run(open_world, started=partial(say_ready, config))
-            write_midi(path, done=say, close=False).join()
-    except (BridgeError, KeysError, OSError) as error:
-        say(f"segue run: {error}")
-        return 1
-    except KeyboardInterrupt:
-        say(f"forced; to write the take after all: segue replay '{path}' -o take.mid")
-        return 1
+        except (BridgeError, KeysError, OSError) as error:
+            say(f"segue run: {error}")
+            return 1
+        write_midi(path, done=say, close=False).join()
     return 0
 
 
@@ -160,6 +161,7 @@ def world(
 
         send = release_first(out.send, config.session.channel) if was_cut_off else out.send
         yield World(send=send, publish=publish)
+        say("stopping; once more to force")
 
 
 def release_first(send: Callable[[bytes], object], channel: int) -> Callable[[bytes], object]:
@@ -196,24 +198,41 @@ def handle_command(runtime: Runtime, name: str, arguments: tuple[object, ...]) -
 
 
 @contextmanager
-def stopping_on_signals(runtime: Runtime) -> Iterator[None]:
-    """Ctrl-C or SIGTERM once: stop in order. Twice: stop at once, after releasing what sounds."""
-    asked = False
+def stopping_on_signals(*steps: Callable[[], object]) -> Iterator[None]:
+    """Ctrl-C or SIGTERM takes the next of `steps`; after the last, it ends the process at once.
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        say("stopping; once more to force")
-        runtime.stop()
+    Nothing is raised in the main thread: whatever it is closing is closed whole.
+    """
+    left = list(steps)
 
-    before = [(number, signal.signal(number, stop)) for number in (signal.SIGINT, signal.SIGTERM)]
+    def take_next(_signal: int, _frame: FrameType | None) -> None:
+        if not left:
+            os._exit(1)
+        left.pop(0)()
+
+    before = [
+        (number, signal.signal(number, take_next)) for number in (signal.SIGINT, signal.SIGTERM)
+    ]
     try:
         yield
     finally:
         for number, handler in before:
             signal.signal(number, handler)
+
+
+def force(runtime: Runtime, journal: Path) -> None:
+    """Release what sounds now, and end the process soon, whatever the main thread waits for.
+
+    It gets GRACE_S to close the ports: JACK stands still for a while when a client just vanishes.
+    """
+
+    def end() -> None:
+        runtime.silence()
+        threading.main_thread().join(GRACE_S)
+        say(f"forced; if the take is missing, segue replay makes it from {journal}")
+        os._exit(1)
+
+    threading.Thread(target=end, name="force", daemon=True).start()
 
 
 def say_ready(config: Config) -> None:

@@ -5,6 +5,7 @@ in through `receive_midi`, `command` and `heard_mind`, from any thread, and is t
 the thread that called `run`.
 """
 
+import contextlib
 import queue
 import sys
 import time
@@ -33,6 +34,8 @@ from engine.protocol import FromMind, ToMind
 
 #: Python lets a busy thread keep the interpreter this long; the default of 5 ms is a late note.
 SWITCH_INTERVAL_S = 0.0005
+#: A signal that comes just before the main thread goes to sleep is handled when it wakes.
+LONGEST_REST_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Runtime:
         self._journal = journal
         self._inbox: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._state: StateChanged | None = None
+        self._output: OutputThread | None = None
 
     def receive_midi(self, t_ns: int, message: bytes) -> None:
         """A message arrived at the input port at `t_ns`."""
@@ -75,10 +79,16 @@ class Runtime:
         """Let `run` come to its end; may be called from a signal handler."""
         self._inbox.put(None)
 
+    def silence(self) -> None:
+        """Release what sounds and send nothing more, from any thread, whatever `run` is doing."""
+        output = self._output
+        if output is not None:
+            output.close()
+
     def run(self, outlets: Outlets, *, started: Callable[[], None]) -> None:
         """Live until `stop`. `started` is called once everything is taken and sent."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        output = OutputThread(send=outlets.send, sent=self._journal.sent)
+        self._output = output = OutputThread(send=outlets.send, sent=self._journal.sent)
         output.open()
         self._inbox.put(Tick(time.monotonic_ns()))  # so that there is a state from the beginning
         try:
@@ -88,28 +98,29 @@ class Runtime:
             output.close()
 
     def _main_loop(self, outlets: Outlets, output: OutputThread) -> None:
-        while True:
-            try:
-                entry = self._inbox.get(timeout=self._rest_s())
-            except queue.Empty:
-                entry = Tick(time.monotonic_ns())
-            if entry is None:
-                return
+        while (entry := self._next_entry()) is not None:
             self._journal.took(entry)
             for effect in self.session.handle(entry):
                 self._carry_out(effect, outlets, output)
+
+    def _next_entry(self) -> Entry | None:
+        """Wait for what comes in, or for the tick that the session wants; None is the end."""
+        while True:
+            wake_ns = self.session.next_wake_ns()
+            now_ns = time.monotonic_ns()
+            if wake_ns is not None and wake_ns <= now_ns and self._inbox.empty():
+                return Tick(now_ns)
+            rest_s = LONGEST_REST_S
+            if wake_ns is not None:
+                rest_s = min(rest_s, max(0, wake_ns - now_ns) / NS_PER_S)
+            with contextlib.suppress(queue.Empty):
+                return self._inbox.get(timeout=rest_s)
 
     def _state_now(self) -> tuple[Value, ...]:
         if self._state is None:
             return ()
         beat = self.session.beat_at(time.monotonic_ns())
         return state_values(replace(self._state, beat=beat))
-
-    def _rest_s(self) -> float | None:
-        wake_ns = self.session.next_wake_ns()
-        if wake_ns is None:
-            return None
-        return max(0, wake_ns - time.monotonic_ns()) / NS_PER_S
 
     def _carry_out(self, effect: Effect, outlets: Outlets, output: OutputThread) -> None:
         match effect:

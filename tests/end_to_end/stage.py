@@ -255,7 +255,7 @@ class Segue(Process):
 
     def mind_pid(self) -> int:
         """The process id of the mind that it has started."""
-        return mind_of(self.pid)
+        return child_of(self.pid, "engine.server")
 
     def leave(self) -> None:
         """End it, in whatever state it is, and rather in order: JACK waits for a killed client."""
@@ -376,15 +376,15 @@ def between(events: Iterable[Event], grid: Grid, start: float, end: float) -> li
     return [event for event in events if start <= grid.beat(event) < end]
 
 
-def mind_of(pid: int) -> int:
-    """The process id of the mind that process `pid` has started; waits until there is one."""
+def child_of(pid: int, part: str) -> int:
+    """The child of process `pid` that has `part` in its command line; waits until there is one."""
     found: list[int] = []
 
     def look() -> bool:
-        found[:] = [child for child in children(pid) if "engine.server" in command_line(child)]
+        found[:] = [child for child in children(pid) if part in command_line(child)]
         return bool(found)
 
-    eventually(look, f"a mind of process {pid}")
+    eventually(look, f"a child of {pid} with {part!r}")
     return found[0]
 
 

@@ -97,10 +97,19 @@ def play_the_ramp(concert: Concert, daemon: Segue, press: Callable[[str], None])
     press("play")
     daemon.await_state(playing=1)
     strike_chord(player)
-    await_beat(player, 6.5)
-    concert.bpm["before the ramp"] = daemon.state()["bpm"]
+    await_beat(player, 6)
+    concert.bpm["before the ramp"] = tempo(daemon)
     await_beat(player, RAMP_ENDS + 5)
-    concert.bpm["after the ramp"] = daemon.state()["bpm"]
+    concert.bpm["after the ramp"] = tempo(daemon)
+
+
+def tempo(daemon: Segue) -> float:
+    """What the state says of it, in the median of half a second."""
+    said = []
+    for _ in range(10):
+        said.append(daemon.state()["bpm"])
+        time.sleep(0.05)
+    return median(said)
 
 
 def stop_and_listen(concert: Concert, daemon: Segue, press: Callable[[str], None]) -> None:
