@@ -67,8 +67,8 @@ class ClockSource:
             return None
         self._announced = self._announced or message[0] in ANNOUNCEMENTS
         host = self._midi.feed(t_ns, message)
-        if not self._led_by_midi:
-            return self._give_lead(t_ns)
+        if not self._led_by_midi:  # ticks alone: many keyboards send them all day long
+            return self._give_lead(t_ns) if self._announced else None
         if host is None:
             return None
         before = self.transport
@@ -80,7 +80,7 @@ class ClockSource:
         return Moved(before.playing and not host.playing, before.beat_at(t_ns))
 
     def _give_lead(self, t_ns: int) -> Moved:
-        """A clock was heard for the first time: from now on the host says what is played."""
+        """A host has spoken for the first time: from now on it says what is played."""
         before = self.transport
         self._led_by_midi = True
         self.transport = before.stopped(t_ns)

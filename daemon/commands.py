@@ -95,9 +95,17 @@ COMMANDS: tuple[Command, ...] = (
     _number("top_p", 0.05, 1.0, 0.95, "Choose among the candidates that make up this share."),
     # Half a bar of common time: longer than a breath inside a phrase, short enough for a talk.
     _number("silence", 0.25, 32.0, 2.0, "In answer mode, the rest in beats that ends your phrase."),
-    _choice("enter", ("beat", "bar"), "beat", "In answer mode, the line on which Segue enters."),
+    _choice(
+        "enter",
+        ("beat", "bar"),
+        "beat",
+        "The line on which Segue enters after a silence or when it is called.",
+    ),
     _number("bpm", 20.0, 400.0, 120.0, "Tempo of the internal clock; a MIDI clock overrides it."),
-    Command("takeover", "Segue enters on the next beat, whatever the mode, for `bars` bars."),
+    Command(
+        "takeover",
+        "Segue enters on the next beat (or bar, as `enter` says) for `bars` bars, in any mode.",
+    ),
     Command("handback", "Segue stops at once, and it is your turn."),
     Command("panic", "Release every note, drop what is planned, and listen."),
     Command("take/record", "Begin a take here; without it the whole session is one take."),

@@ -141,7 +141,7 @@ class Session:
             case Phase.LISTENING:
                 if (due := self._listening_until()) is not None:
                     beats.append((due, 0))
-            case Phase.CUED:
+            case Phase.CUED | Phase.CALLED:
                 beats.append((self._turns.entry_beat, early))
             case Phase.ANSWERING if self._answer is not None:
                 line = min(self._answer.next_onset(), self._turns.exit_beat)
@@ -193,7 +193,7 @@ class Session:
         else:
             self._memory.put(change.number, change.note)
             self._effects.append(NoteEnded("player", change.note))
-        if self._turns.phase is Phase.CUED and self._can_redraft():
+        if self._turns.awaits_entry and self._can_redraft():
             self._draft()
 
     def _command(self, name: str, *arguments: object) -> None:
@@ -228,7 +228,7 @@ class Session:
             case Ready():
                 self._mind = "ready"
                 self._effects.append(Tell(self._memory.everything()))
-                if self._turns.phase in (Phase.CUED, Phase.ANSWERING):
+                if self._turns.awaits_entry or self._turns.phase is Phase.ANSWERING:
                     self._draft()
             case Lost():
                 self._mind = "lost"
@@ -307,7 +307,7 @@ class Session:
         horizon = transport.beat_at(self._now_ns + self.config.horizon_ns) + BEAT_TOLERANCE
         if self._turns.phase is Phase.LISTENING:
             self._listen(now)
-        if self._turns.phase is Phase.CUED and horizon >= self._turns.entry_beat:
+        if self._turns.awaits_entry and horizon >= self._turns.entry_beat:
             self._turn(Event.LINE, self._turns.entry_beat)
         if self._turns.phase is Phase.ANSWERING and self._answer is not None:
             for note in self._answer.decide(

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -68,6 +69,8 @@ def write_midi(path: Path, *, done: Callable[[str], None], close: bool) -> threa
     """
 
     def work() -> None:
+        if not journal.is_complete(path):
+            time.sleep(2 * journal.FLUSH_S)  # what was said last is on disk by then
         target = path.with_suffix(".mid")
         child = subprocess.run(
             [*segue_command(), "replay", str(path), "-o", str(target), "--partial"],

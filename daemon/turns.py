@@ -1,10 +1,11 @@
 """Whose bar is it? The turns as one table of states. Pure; knows beats and meters only.
 
-Theory of operation. A conversation is in one of four phases:
+Theory of operation. A conversation is in one of five phases:
 
     IDLE       nobody has played since the music began, or since the last answer was over
     LISTENING  it is the player's turn
     CUED       still the player's turn, but the beat on which Segue enters is known: it drafts
+    CALLED     the same, but Segue was asked to enter: what the player does is no objection
     ANSWERING  it is Segue's turn
 
 What happens is one of the `Event`s. The table names, for mode, phase and event, the phase that
@@ -33,6 +34,7 @@ class Phase(StrEnum):
     IDLE = "idle"
     LISTENING = "listening"
     CUED = "cued"
+    CALLED = "called"
     ANSWERING = "answering"
 
 
@@ -80,20 +82,24 @@ _ANSWER = {
 }
 _OFF = {
     (_P.IDLE, _E.PLAYED): (_P.LISTENING, None),
-    (_P.CUED, _E.LINE): (_P.ANSWERING, _A.ENTER),
     (_P.ANSWERING, _E.LINE): (_P.IDLE, _A.LEAVE),
 }
 _ANY = {
-    (_P.IDLE, _E.TAKE_OVER): (_P.CUED, _A.CUE_LINE),
-    (_P.LISTENING, _E.TAKE_OVER): (_P.CUED, _A.CUE_LINE),
-    (_P.CUED, _E.TAKE_OVER): (_P.CUED, _A.CUE_LINE),
+    (_P.IDLE, _E.TAKE_OVER): (_P.CALLED, _A.CUE_LINE),
+    (_P.LISTENING, _E.TAKE_OVER): (_P.CALLED, _A.CUE_LINE),
+    (_P.CUED, _E.TAKE_OVER): (_P.CALLED, _A.CUE_LINE),
+    (_P.CALLED, _E.TAKE_OVER): (_P.CALLED, _A.CUE_LINE),
+    (_P.CALLED, _E.LINE): (_P.ANSWERING, _A.ENTER),
     (_P.CUED, _E.HAND_BACK): (_P.IDLE, _A.WITHDRAW),
+    (_P.CALLED, _E.HAND_BACK): (_P.IDLE, _A.WITHDRAW),
     (_P.ANSWERING, _E.HAND_BACK): (_P.IDLE, _A.SILENCE),
     (_P.LISTENING, _E.STOPPED): (_P.IDLE, _A.WITHDRAW),
     (_P.CUED, _E.STOPPED): (_P.IDLE, _A.WITHDRAW),
+    (_P.CALLED, _E.STOPPED): (_P.IDLE, _A.WITHDRAW),
     (_P.ANSWERING, _E.STOPPED): (_P.IDLE, _A.SILENCE),
     (_P.LISTENING, _E.MODE): (_P.IDLE, _A.WITHDRAW),
     (_P.CUED, _E.MODE): (_P.IDLE, _A.WITHDRAW),
+    (_P.CALLED, _E.MODE): (_P.IDLE, _A.WITHDRAW),
     (_P.ANSWERING, _E.MODE): (_P.IDLE, _A.SILENCE),
 }
 
@@ -116,6 +122,11 @@ class Turns:
     phase: Phase = Phase.IDLE
     entry_beat: float = 0.0
     exit_beat: float = 0.0
+
+    @property
+    def awaits_entry(self) -> bool:
+        """Whether Segue's entry is known and not yet there."""
+        return self.phase in (Phase.CUED, Phase.CALLED)
 
     def on(self, event: Event, *, beat: float, meters: tuple[Meter, ...]) -> Action | None:
         """Follow the table for `event` at `beat`; return what the caller has to do.

@@ -83,6 +83,17 @@ def test_a_clock_that_is_heard_leads() -> None:
     assert stage.source.transport.bpm == pytest.approx(120)
 
 
+def test_ticks_alone_lead_nothing() -> None:
+    """A keyboard that sends its own ticks all day long, and never a start."""
+    stage = Stage().send(30)
+    stage.source.note_played(stage.now_ns)
+    assert stage.playing
+    stage.send(48)
+    assert stage.playing
+    assert stage.beat == pytest.approx(2)
+    assert not any(move.discontinuous for move in stage.moves)
+
+
 def test_the_hosts_bars_go_on_from_the_sessions_next_bar_line() -> None:
     """The player was in bar 2 of the internal clock; the host's bar 1 becomes bar 3."""
     stage = Stage()

@@ -110,3 +110,12 @@ def test_to_choose_the_mode_that_is_set_disturbs_nothing() -> None:
     table.play("C4", beat=0)
     table.command("mode", "trade", beat=5.5)
     assert ons(table.until(beat=9)) == [4.0, 5.0, 6.0, 7.0]
+
+
+def test_who_plays_on_after_calling_segue_is_answered_all_the_same() -> None:
+    """Called at 3.2 for beat 4, with one more key before it."""
+    table = table_of(bars=1)
+    table.play("C4 D4 E4", beat=0)
+    table.command("takeover", beat=3.2)
+    table.play("F4", beat=3.5)
+    assert ons(table.until(beat=20))[0] == 4.0
