@@ -21,10 +21,6 @@ RECORDINGS = Path(__file__).resolve().parents[2] / "daemon" / "performances"
 VOCABULARY = standard_vocabulary()
 SHIPPED = default_checkpoint()
 
-pytestmark = pytest.mark.skipif(
-    not SHIPPED.with_suffix(".onnx").is_file(), reason="no graph is shipped yet"
-)
-
 
 @pytest.fixture(scope="module")
 def pieces() -> list[list[int]]:
