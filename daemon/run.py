@@ -116,7 +116,7 @@ def recover(folder: Path) -> bool:
     cut_off = list(unfinished(folder))
     for path in cut_off:
         say(f"found a take that was cut off: {path.name}")
-        write_midi(path, done=say, close=True)
+    write_midi(*cut_off, done=say, close=True)
     return bool(cut_off)
 
 

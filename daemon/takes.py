@@ -6,6 +6,7 @@ never takes time from the music.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,6 +18,8 @@ from pathlib import Path
 from daemon import journal
 
 JOURNAL_SUFFIX = ".journal"
+#: The take that is written leaves the processors to the music that goes on.
+NICENESS = 10
 
 
 def default_folder() -> Path:
@@ -62,41 +65,46 @@ def finish(path: Path) -> None:
         file.write(new_line + json.dumps(["end"]).encode() + b"\n")
 
 
-def write_midi(path: Path, *, done: Callable[[str], None], close: bool) -> threading.Thread:
-    """Write the MIDI file of a journal beside it, in a child process; `done` hears one line.
+def write_midi(*paths: Path, done: Callable[[str], None], close: bool) -> threading.Thread:
+    """Write the MIDI file of each journal beside it, one after the other, in the background.
 
-    With `close` the journal is finished afterwards.
+    `done` hears one line of each. With `close` the journal is finished afterwards.
     """
 
     def work() -> None:
-        if not journal.is_complete(path):
-            time.sleep(2 * journal.FLUSH_S)  # what was said last is on disk by then
-        target = path.with_suffix(".mid")
-        child = subprocess.run(
-            [*segue_command(), "replay", str(path), "-o", str(target), "--partial"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if child.returncode == 0:
-            if close:
-                finish(path)
-            done(f"take written: {target}")
-        else:
-            reason = child.stderr.strip().splitlines()[-1:] or ["it failed"]
-            done(f"the take could not be written: {reason[0]}; its journal is {path}")
+        for path in paths:
+            done(_written(path, close=close))
 
     thread = threading.Thread(target=work, name="take", daemon=True)
     thread.start()
     return thread
 
 
-def segue_command() -> list[str]:
+def _written(path: Path, *, close: bool) -> str:
+    if not journal.is_complete(path):
+        time.sleep(2 * journal.FLUSH_S)  # what was said last is on disk by then
+    target = path.with_suffix(".mid")
+    child = subprocess.run(
+        [*segue_command(nice=NICENESS), "replay", str(path), "-o", str(target), "--partial"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if child.returncode != 0:
+        reason = child.stderr.strip().splitlines()[-1:] or ["it failed"]
+        return f"the take could not be written: {reason[0]}; its journal is {path}"
+    if close:
+        finish(path)
+    return f"take written: {target}"
+
+
+def segue_command(*, nice: int = 0) -> list[str]:
     """How to run `segue` again, from a checkout or a wheel, whatever the working folder."""
     root = Path(__file__).resolve().parents[1]
+    be_nice = f"os.nice({nice}); " if nice and hasattr(os, "nice") else ""
     run = (
-        f"import sys; sys.path.insert(0, {str(root)!r}); "
+        f"import os, sys; {be_nice}sys.path.insert(0, {str(root)!r}); "
         "from daemon.command_line import main; sys.exit(main(sys.argv[1:]))"
     )
     return [sys.executable, "-P", "-c", run]

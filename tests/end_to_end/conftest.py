@@ -6,7 +6,7 @@ The tests import the rest by name: `from stage import Segue, tune`.
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,13 @@ from stage import Musician, Segue
 from tests.conftest import JackServer
 
 
-@pytest.fixture(scope="session")
-def jack_server(
-    need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+@contextmanager
+def default_jack_server(
+    name: str, folder: Path, *, patience_ms: int | None
 ) -> Iterator[JackServer]:
-    """A server of this folder's own, which soon lets go of a client that was killed."""
-    need("jackd", "jack_lsp", "jack_connect")
-    log = tmp_path_factory.mktemp("jack") / "jackd.log"
-    server = JackServer(f"segue-test-{os.getpid()}-stage", log, patience_ms=100)
+    """A JACK server that is the default one for this process and its children."""
+    full_name = f"segue-test-{os.getpid()}-{name}"
+    server = JackServer(full_name, folder / "jackd.log", patience_ms=patience_ms)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JACK_DEFAULT_SERVER", server.name)
         patch.setenv("JACK_NO_START_SERVER", "1")
@@ -34,6 +33,28 @@ def jack_server(
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def jack_server(
+    need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[JackServer]:
+    """A server of this folder's own: whoever is late for a period loses nothing."""
+    need("jackd", "jack_lsp", "jack_connect")
+    folder = tmp_path_factory.mktemp("jack")
+    with default_jack_server("stage", folder, patience_ms=100) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def brisk_jack_server(
+    need: Callable[..., None], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[JackServer]:
+    """A server as it is started by everybody: it soon lets go of a client that was killed."""
+    need("jackd", "jack_lsp", "jack_connect")
+    folder = tmp_path_factory.mktemp("jack")
+    with default_jack_server("brisk", folder, patience_ms=None) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

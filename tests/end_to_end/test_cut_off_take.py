@@ -82,6 +82,12 @@ def crash(daemon: Segue, player: Musician) -> Crash:
 
 
 @pytest.fixture(scope="module")
+def jack_server(brisk_jack_server):
+    """The one that everybody in this module plays at."""
+    return brisk_jack_server
+
+
+@pytest.fixture(scope="module")
 def crashes(segue, musician, tmp_path_factory) -> list[Crash]:
     """Two lives that were cut off, one after the other."""
     takes = tmp_path_factory.mktemp("takes")
