@@ -14,8 +14,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import rtmidi
 
@@ -25,6 +26,9 @@ JACK_NO_START_SERVER = 1  # jack_options_t, from jack/types.h
 EEXIST = 17
 #: A server that has not finished a period for so long is frozen; periods last under 0.2 s.
 FROZEN_NS = 500_000_000
+#: How long a server that follows one that was killed is left alone. A client that becomes active in
+#: its first moments puts it out of step for good, one time in four (jack2 issue 156, and measured).
+SETTLE_S = 1.0
 #: RtMidi's ring between send_message and the JACK cycle: JACK_RINGBUFFER_SIZE in RtMidi.cpp.
 RING_BYTES = 16_384
 #: How much of it may be written within one cycle. A quarter, because a cycle that has just begun
@@ -35,6 +39,7 @@ HEADER_BYTES = 4
 #: How long one send may wait for the next cycle before the server counts as stopped.
 PATIENCE_NS = 30_000_000
 
+T = TypeVar("T")
 _ShutDown = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -73,19 +78,27 @@ class JackServer:
             self._holders += 1
 
     def _open(self) -> None:
-        library = self._library
-        client = library.jack_client_open(b"Segue watch", JACK_NO_START_SERVER, None)
-        if client is None:
-            raise BridgeError("no JACK server answers: start one with jackd")
+        followed = self._gone
+        client = patiently(self._open_client)
         self._client, self._gone = client, False
-        library.jack_on_shutdown(client, self._callback, None)
+        self._library.jack_on_shutdown(client, self._callback, None)
         # A server takes clients before its driver runs. RtMidi's are active from the start: they
         # wait for a cycle, with Python's lock held. This one is not, and finds out first.
         if not (self.answers() and self.answers()):
-            library.jack_client_close(client)
+            self._library.jack_client_close(client)
             self._client = None
             raise BridgeError("the JACK server does not run: see what jackd says")
+        if followed:
+            time.sleep(SETTLE_S)
         self._frame, self._moved_ns = self.frame(), time.monotonic_ns()
+
+    def _open_client(self) -> int:
+        client: int | None = self._library.jack_client_open(
+            b"Segue watch", JACK_NO_START_SERVER, None
+        )
+        if client is None:
+            raise BridgeError("no JACK server answers: start one with jackd")
+        return client
 
     def release(self) -> None:
         """Let go; the last one closes the client. With a frozen server it is left behind."""
@@ -168,6 +181,16 @@ class RingGuard:
                 return False
             time.sleep(0.000_2)
         return True
+
+
+def patiently(attempt: Callable[[], T]) -> T:
+    """What `attempt` returns, or its third BridgeError: a busy server turns some clients down."""
+    for _ in range(2):
+        try:
+            return attempt()
+        except BridgeError:
+            time.sleep(0.05)
+    return attempt()
 
 
 @cache

@@ -21,7 +21,15 @@ from typing import Any, ClassVar, Self, TypeAlias
 import rtmidi
 
 from bridges.control import BridgeError, Receive
-from bridges.drivers import JackServer, Pulse, RingGuard, abandon, jack_server, prepare
+from bridges.drivers import (
+    JackServer,
+    Pulse,
+    RingGuard,
+    abandon,
+    jack_server,
+    patiently,
+    prepare,
+)
 
 IN_NAME = "Segue In"
 OUT_NAME = "Segue Out"
@@ -405,9 +413,13 @@ def _hold_server(api: Api) -> JackServer | None:
 
 def _construct(kind: Any, api: Api, client: str) -> Any:
     """A MidiIn or MidiOut, or MidiUnavailable with what the driver says."""
+
+    def construct() -> Any:
+        with _driver_errors(f"{api.name} does not answer"):
+            return kind(api.constant, name=client)
+
     prepare()
-    with _driver_errors(f"{api.name} does not answer"):
-        return kind(api.constant, name=client)
+    return patiently(construct) if api.constant == rtmidi.API_UNIX_JACK else construct()
 
 
 def _names(handle: Any) -> list[str]:
