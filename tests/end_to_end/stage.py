@@ -333,8 +333,14 @@ class Musician(Process):
 
     def _connect(self, source: str, destination: str) -> None:
         command = ["jack_connect", source, destination]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{command}: {done.stderr}"
+        for _ in range(20):  # a busy server turns some clients down
+            done = subprocess.run(
+                command, env=self._env, capture_output=True, text=True, check=False
+            )
+            if done.returncode == 0:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"{command}: {done.stderr}")
 
     def _heard_line(self, words: list[str]) -> None:
         beat = None if words[3:4] in ([], ["-"]) else float(words[3])
