@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from engine.protocol import FromMind, Note, ToMind
 
 Voice: TypeAlias = Literal["player", "segue"]
+HostSource: TypeAlias = Literal["link", "host"]  # Ableton Link, or the host transport over OSC
 Argument: TypeAlias = int | float | str
 
 
@@ -47,7 +48,18 @@ class Tick:
     t_ns: int
 
 
-Entry: TypeAlias = MidiIn | CommandIn | MindIn | Tick
+@dataclass(frozen=True, slots=True)
+class HostIn:
+    """A host said where its music is: at `beat` of its own count at `t_ns`, going at `bpm`."""
+
+    t_ns: int
+    source: HostSource
+    playing: bool
+    beat: float
+    bpm: float
+
+
+Entry: TypeAlias = MidiIn | CommandIn | MindIn | HostIn | Tick
 
 
 # The effects.
@@ -132,6 +144,13 @@ class TakeMarked:
 
 
 @dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something that the player should know, in one line that names the fix."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged:
     """What a player would like to see at a glance."""
 
@@ -155,5 +174,6 @@ Effect: TypeAlias = (
     | Handover
     | TempoChanged
     | TakeMarked
+    | Noticed
     | StateChanged
 )

@@ -8,7 +8,8 @@ in the order in which the session took them, and between them the messages that 
     ["command", 81234567891, "bars", [2]]        t_ns, name, arguments
     ["mind", 81234567892, ["Drafted", ...]]      t_ns, a message of engine.wire
     ["lost", 81234567893, "the mind was killed"] t_ns, reason
-    ["tick", 81234567894]                        t_ns
+    ["host", 81234567894, "link", true, 4.0, 120.0]   t_ns, source, playing, beat, bpm
+    ["tick", 81234567895]                        t_ns
     ["sent", 81234567900, 81234568000, "903e50"] due_ns, sent_ns, message in hex
     ["end"]                                      the session was closed in order
 
@@ -26,11 +27,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Self, cast, get_args
 
 from daemon import __version__, commands
 from daemon.config import ConfigError, SessionConfig
-from daemon.events import CommandIn, Entry, MidiIn, MindIn, Tick
+from daemon.events import CommandIn, Entry, HostIn, HostSource, MidiIn, MindIn, Tick
 from engine import wire
 from engine.protocol import Drafted, Finished, FromMind, Lost, Pong, Ready, Refused
 
@@ -243,6 +244,8 @@ def _record(entry: Entry) -> list[Any]:
             return ["lost", t_ns, reason]
         case MindIn(t_ns, value):
             return ["mind", t_ns, json.loads(wire.encode(value))]
+        case HostIn(t_ns, source, playing, beat, bpm):
+            return ["host", t_ns, source, playing, beat, bpm]
         case Tick(t_ns):
             return ["tick", t_ns]
 
@@ -257,6 +260,9 @@ def _entry(record: object) -> Entry:
             return MindIn(t_ns, Lost(reason))
         case ["mind", int(t_ns), list(message)]:
             return MindIn(t_ns, _from_mind(message))
+        case ["host", int(t_ns), str(source), bool(playing), float(beat), float(bpm)]:
+            if source in get_args(HostSource):
+                return HostIn(t_ns, cast(HostSource, source), playing, beat, bpm)
         case ["tick", int(t_ns)]:
             return Tick(t_ns)
     raise ValueError(f"{repr(record)[:80]} is no record")

@@ -10,6 +10,7 @@ Topics and values, the same over OSC (`/segue/TOPIC values…`) and ZeroMQ:
     tempo     bpm, beat
     cut       pitch, beat                           a note of Segue's that came too late
     take      recording (0 or 1), beat
+    notice    text                                  what the player should know
 """
 
 from typing import TypeAlias
@@ -20,6 +21,7 @@ from daemon.events import (
     Handover,
     NoteEnded,
     NoteStarted,
+    Noticed,
     Planned,
     StateChanged,
     TakeMarked,
@@ -28,7 +30,7 @@ from daemon.events import (
 
 Value: TypeAlias = int | float | str
 
-TOPICS = ("state", "played", "released", "planned", "handover", "tempo", "cut", "take")
+TOPICS = ("state", "played", "released", "planned", "handover", "tempo", "cut", "take", "notice")
 
 
 def message_of(effect: Effect) -> tuple[str, tuple[Value, ...]] | None:
@@ -50,6 +52,8 @@ def message_of(effect: Effect) -> tuple[str, tuple[Value, ...]] | None:
             return "cut", (note.pitch, note.onset)
         case TakeMarked(beat, recording):
             return "take", (int(recording), beat)
+        case Noticed(text):
+            return "notice", (text,)
     return None
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from daemon import commands, takes
 from daemon import journal as journal_module
 from daemon.config import SessionConfig, Settings
-from daemon.events import CommandIn, Entry, MidiIn, MindIn, Tick
+from daemon.events import CommandIn, Entry, HostIn, MidiIn, MindIn, Tick
 from daemon.journal import (
     Journal,
     JournalError,
@@ -83,6 +83,14 @@ entries = st.one_of(
     st.builds(MidiIn, times, messages),
     st.builds(lambda t_ns, command: CommandIn(t_ns, *command), times, given_commands),
     st.builds(MindIn, times, said),
+    st.builds(
+        HostIn,
+        times,
+        st.sampled_from(["link", "host"]),
+        st.booleans(),
+        st.floats(-1e6, 1e6),
+        st.floats(20, 400),
+    ),
     st.builds(Tick, times),
 )
 records = st.lists(st.one_of(entries, st.builds(Sent, times, times, messages)), max_size=20)
