@@ -14,6 +14,8 @@ from daemon import commands
 from daemon.clock_source import Choice
 
 NS_PER_MS = 1_000_000
+#: More than any driver or synthesizer has; so long before its time a note can't be taken back.
+MOST_LATENCY_MS = 500
 CLOCKS: tuple[Choice, ...] = ("auto", "internal", "midi")
 Tree = TypeVar("Tree")
 
@@ -66,6 +68,10 @@ class SessionConfig:
     #: A line nearer than this is not promised to a take-over: the mind's first note takes about
     #: a tenth of a second on a small machine.
     reaction_ns: int = 150 * NS_PER_MS
+    #: What comes in was played so long before it arrived; the shell stamps it accordingly.
+    input_latency_ns: int = 0
+    #: What is sent sounds so long after it left; the shell sends it earlier by as much.
+    output_latency_ns: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the values as they stand in a journal."""
@@ -93,6 +99,9 @@ class PortsConfig:
     api: str | None = None
     input: str | None = None
     output: str | None = None
+    #: None is known until somebody measures; a MIDI cable takes a millisecond, a synthesizer tens.
+    input_latency_ms: float = 0.0
+    output_latency_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,13 @@ class ControlConfig:
     osc_port: int = 9100
     control_port: int = 9101
     stream_port: int = 9102
+
+    def __post_init__(self) -> None:
+        if self.control_port and self.control_port == self.stream_port:
+            raise ConfigError(
+                f"[control] control_port and stream_port are both {self.control_port}: "
+                "give one of them another"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +140,18 @@ class Config:
     #: The folder for takes; None is the user's data folder of this system.
     takes: str | None = None
 
+    @property
+    def played(self) -> SessionConfig:
+        """The session as it is played behind these ports: it decides earlier by their latency."""
+        output_ns = round(self.ports.output_latency_ms * NS_PER_MS)
+        return replace(
+            self.session,
+            horizon_ns=self.session.horizon_ns + output_ns,
+            reaction_ns=self.session.reaction_ns + output_ns,
+            input_latency_ns=round(self.ports.input_latency_ms * NS_PER_MS),
+            output_latency_ns=output_ns,
+        )
+
     @classmethod
     def from_file(cls, path: Path) -> "Config":
         """Read a TOML file; raises ConfigError with the line or key that is wrong."""
@@ -145,7 +173,7 @@ class Config:
             raise ConfigError("takes has to be the path of a folder")
         return cls(
             session=_session(_section(table, "session")),
-            ports=_filled(PortsConfig(), _section(table, "ports"), "ports", _text),
+            ports=_filled(PortsConfig(), _section(table, "ports"), "ports", _at_ports),
             control=_filled(ControlConfig(), _section(table, "control"), "control", _port),
             mind=_filled(MindConfig(), _section(table, "mind"), "mind", _text),
             takes=takes,
@@ -160,6 +188,16 @@ def parse_meter(text: str) -> tuple[int, int]:
         if 1 <= numerator <= 16 and denominator in (2, 4, 8, 16):
             return numerator, denominator
     raise ConfigError(f"meter has to be like 4/4, 3/4 or 6/8, not {text!r:.60}")
+
+
+def parse_latency_ms(key: str, value: object) -> float:
+    """Return `value` if it is a latency in milliseconds; raises ConfigError."""
+    match value:
+        case bool():
+            pass
+        case int() | float() if 0 <= value <= MOST_LATENCY_MS:
+            return float(value)
+    raise ConfigError(f"{key} takes milliseconds from 0 to {MOST_LATENCY_MS}, not {value!r:.60}")
 
 
 def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -213,6 +251,10 @@ def _text(key: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{key} has to be a text in quotes, not {value!r:.60}")
     return value
+
+
+def _at_ports(key: str, value: object) -> str | float:
+    return parse_latency_ms(key, value) if key.endswith("_latency_ms") else _text(key, value)
 
 
 def _integer(key: str, value: object, low: int, high: int) -> int:

@@ -39,8 +39,9 @@ class Live:
         self._config = config
         self._say = say
         started = datetime.now().astimezone().isoformat(timespec="seconds")
-        self._journal = JournalWriter(journal, session=config.session, started=started, trouble=say)
-        self.runtime = Runtime(config.session, journal=self._journal)
+        session = config.played
+        self._journal = JournalWriter(journal, session=session, started=started, trouble=say)
+        self.runtime = Runtime(session, journal=self._journal)
 
     def run(self, open_world: OpenWorld, *, started: Callable[[], None]) -> None:
         """Live until the runtime is stopped. `started` is called when the ports are open.

@@ -21,11 +21,22 @@ FIFO_PRIORITY = 60
 
 
 class OutputThread:
-    """Owns the schedule. Other threads plan and release through it, under one lock."""
+    """Owns the schedule. Other threads plan and release through it, under one lock.
 
-    def __init__(self, *, send: Callable[[bytes], object], sent: Callable[[Sent], None]) -> None:
+    What is sent sounds `latency_ns` later. Every time here, also in `sent`, is that of sounding, so
+    the thread lives so much ahead of the clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[bytes], object],
+        sent: Callable[[Sent], None],
+        latency_ns: int = 0,
+    ) -> None:
         self._send = send
         self._sent = sent
+        self._latency_ns = latency_ns
         self._schedule = Schedule()
         self._changed = threading.Condition()
         self._stopping = False
@@ -36,7 +47,7 @@ class OutputThread:
         self._thread.start()
 
     def plan(self, due_ns: int, message: bytes) -> None:
-        """Send `message` at `due_ns`, or at once if that has passed."""
+        """Send `message` so that it sounds at `due_ns`, or at once if it is too late for that."""
         with self._changed:
             self._schedule.push(due_ns, message)
             self._changed.notify()
@@ -44,7 +55,7 @@ class OutputThread:
     def release_all(self) -> None:
         """Send the note-off of everything that sounds, now, and forget what was planned."""
         with self._changed:
-            self._emit(self._schedule.release_all(time.monotonic_ns()))
+            self._emit(self._schedule.release_all(self._now_ns()))
 
     def close(self) -> None:
         """Release what sounds and end the thread; from any thread, and more than once."""
@@ -62,17 +73,20 @@ class OutputThread:
                 if self._stopping:
                     return
                 due_ns = self._schedule.next_due_ns
-                rest_ns = None if due_ns is None else due_ns - SPIN_NS - time.monotonic_ns()
+                rest_ns = None if due_ns is None else due_ns - SPIN_NS - self._now_ns()
                 if rest_ns is None or rest_ns > 0:
                     self._changed.wait(None if rest_ns is None else rest_ns / NS_PER_S)
                     continue
-                if due_ns is not None and due_ns <= time.monotonic_ns():
-                    self._emit(self._schedule.pop_due(time.monotonic_ns()))
+                if due_ns is not None and due_ns <= self._now_ns():
+                    self._emit(self._schedule.pop_due(self._now_ns()))
+
+    def _now_ns(self) -> int:
+        return time.monotonic_ns() + self._latency_ns
 
     def _emit(self, due: list[Due]) -> None:
         for item in due:
             self._send(item.message)
-            self._sent(Sent(item.due_ns, time.monotonic_ns(), item.message))
+            self._sent(Sent(item.due_ns, self._now_ns(), item.message))
 
 
 def ask_for_real_time() -> None:

@@ -22,7 +22,14 @@ from bridges.midi import Api, InputPort, OutputPort, choose_api
 from bridges.osc import OscBridge
 from bridges.zeromq import ZmqBridge
 from daemon.commands import CommandError
-from daemon.config import CLOCKS, Config, ConfigError, parse_meter
+from daemon.config import (
+    CLOCKS,
+    Config,
+    ConfigError,
+    PortsConfig,
+    parse_latency_ms,
+    parse_meter,
+)
 from daemon.events import Effect, TakeMarked
 from daemon.housekeeping import Housekeeping
 from daemon.live import Live, World
@@ -47,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--in", dest="input", metavar="PORT", help="default: a virtual port")
     parser.add_argument("--out", dest="output", metavar="PORT", help="default: a virtual port")
+    for way in ("input", "output"):
+        parser.add_argument(
+            f"--{way}-latency",
+            type=float,
+            metavar="MS",
+            help=f"of the {way} in milliseconds, as segue calibrate finds it (default 0)",
+        )
     add_setting_flags(parser)
     parser.add_argument("--meter", help="bars of the internal clock: 4/4, 3/4, 6/8 (default 4/4)")
     parser.add_argument("--clock", choices=CLOCKS, help="who leads (default auto)")
@@ -97,8 +111,6 @@ def config_of(args: argparse.Namespace) -> Config:
         session = replace(session, clock=args.clock)
     if args.seed is not None:
         session = replace(session, seed=args.seed)
-    given = {"api": args.api, "input": args.input, "output": args.output}
-    ports = replace(config.ports, **{key: value for key, value in given.items() if value})
     given = {"checkpoint": args.checkpoint, "address": args.mind, "keys": args.keys}
     mind = replace(config.mind, **{key: value for key, value in given.items() if value})
     numbers = {
@@ -108,7 +120,21 @@ def config_of(args: argparse.Namespace) -> Config:
     }
     control = replace(config.control, **{k: v for k, v in numbers.items() if v is not None})
     takes = args.takes or config.takes
+    ports = ports_of(args, config.ports)
     return Config(session=session, ports=ports, control=control, mind=mind, takes=takes)
+
+
+def ports_of(args: argparse.Namespace, ports: PortsConfig) -> PortsConfig:
+    """The ports as configured, then the flags. Raises ConfigError."""
+    given = {"api": args.api, "input": args.input, "output": args.output}
+    ports = replace(ports, **{key: value for key, value in given.items() if value})
+    if args.input_latency is not None:
+        ms = parse_latency_ms("--input-latency", args.input_latency)
+        ports = replace(ports, input_latency_ms=ms)
+    if args.output_latency is not None:
+        ms = parse_latency_ms("--output-latency", args.output_latency)
+        ports = replace(ports, output_latency_ms=ms)
+    return ports
 
 
 def recover(folder: Path) -> bool:

@@ -52,14 +52,15 @@ class Runtime:
 
     def __init__(self, config: SessionConfig, *, journal: JournalWriter) -> None:
         self.session = Session(config)
+        self._config = config
         self._journal = journal
         self._inbox: queue.SimpleQueue[Entry | None] = queue.SimpleQueue()
         self._state: StateChanged | None = None
         self._output: OutputThread | None = None
 
     def receive_midi(self, t_ns: int, message: bytes) -> None:
-        """A message arrived at the input port at `t_ns`."""
-        self._inbox.put(MidiIn(t_ns, message))
+        """A message arrived at the input port at `t_ns`; it was played a latency before."""
+        self._inbox.put(MidiIn(t_ns - self._config.input_latency_ns, message))
 
     def heard_mind(self, value: FromMind) -> None:
         """The mind said something."""
@@ -88,7 +89,11 @@ class Runtime:
     def run(self, outlets: Outlets, *, started: Callable[[], None]) -> None:
         """Live until `stop`. `started` is called once everything is taken and sent."""
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self._output = output = OutputThread(send=outlets.send, sent=self._journal.sent)
+        self._output = output = OutputThread(
+            send=outlets.send,
+            sent=self._journal.sent,
+            latency_ns=self._config.output_latency_ns,
+        )
         output.open()
         self._inbox.put(Tick(time.monotonic_ns()))  # so that there is a state from the beginning
         try:

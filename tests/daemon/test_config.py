@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from daemon import commands
 from daemon.commands import CommandError
-from daemon.config import Config, ConfigError, SessionConfig, Settings, parse_meter
+from daemon.config import (
+    NS_PER_MS,
+    Config,
+    ConfigError,
+    ControlConfig,
+    PortsConfig,
+    SessionConfig,
+    Settings,
+    parse_meter,
+)
 from daemon.settings_flags import add_setting_flags, settings_of
 
 
@@ -37,6 +46,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         top_p = 0.9
         silence = 1.5
         enter = "bar"
+        give_way = "along"
+        feel = 50
         bpm = 96.5
         meter = "6/8"
         clock = "midi"
@@ -47,6 +58,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         api = "jack"
         input = "Piano"
         output = "Synth"
+        input_latency_ms = 2
+        output_latency_ms = 11.5
         [control]
         osc_port = 0
         control_port = 9201
@@ -58,10 +71,22 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         """,
     )
     session = config.session
-    assert session.settings == Settings("answer", 2, 1.0, 40, 0.9, 1.5, "bar", 96.5)
+    assert session.settings == Settings(
+        mode="answer",
+        bars=2,
+        temperature=1.0,
+        top_k=40,
+        top_p=0.9,
+        silence=1.5,
+        enter="bar",
+        give_way="along",
+        feel=50.0,
+        bpm=96.5,
+    )
     assert (session.meter, session.clock, session.seed) == ((6, 8), "midi", 7)
     assert (session.channel, session.foot_switch) == (9, 64)
     assert (config.ports.api, config.ports.input, config.ports.output) == ("jack", "Piano", "Synth")
+    assert (config.ports.input_latency_ms, config.ports.output_latency_ms) == (2.0, 11.5)
     assert (config.control.osc_port, config.control.stream_port) == (0, 9202)
     assert (config.mind.checkpoint, config.mind.keys) == ("big.safetensors", "keys")
     assert config.takes == "/music/takes"
@@ -87,6 +112,18 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("[session]\nseed = -1", "seed has to be a whole number from 0 to 2147483647, not -1"),
         ("[ports]\nin = 'Piano'", "[ports] has no 'in'; it may have api, input, output"),
         ("[ports]\ninput = ''", "[ports] input has to be a text in quotes, not ''"),
+        (
+            "[ports]\ninput_latency_ms = 501",
+            "[ports] input_latency_ms takes milliseconds from 0 to 500, not 501",
+        ),
+        ("[ports]\noutput_latency_ms = -1", "output_latency_ms takes milliseconds from 0 to 500"),
+        ("[ports]\noutput_latency_ms = nan", "takes milliseconds from 0 to 500, not nan"),
+        ("[ports]\noutput_latency_ms = false", "takes milliseconds from 0 to 500, not False"),
+        ("[ports]\noutput_latency_ms = '3'", "takes milliseconds from 0 to 500, not '3'"),
+        (
+            "[control]\nstream_port = 9101",
+            "[control] control_port and stream_port are both 9101: give one of them another",
+        ),
         ("[control]\nosc_port = 70000", "[control] osc_port has to be a whole number from 0 to"),
         ("[control]\nosc_port = true", "[control] osc_port has to be a whole number from 0 to"),
         ("[mind]\nkeys = 5", "[mind] keys has to be a text in quotes, not 5"),
@@ -125,6 +162,19 @@ def test_what_is_no_meter(text: str) -> None:
         parse_meter(text)
 
 
+def test_a_session_behind_slow_ports_decides_earlier() -> None:
+    config = Config(ports=PortsConfig(input_latency_ms=3, output_latency_ms=40))
+    plain, played = config.session, config.played
+    assert (played.input_latency_ns, played.output_latency_ns) == (3 * NS_PER_MS, 40 * NS_PER_MS)
+    assert played.horizon_ns == plain.horizon_ns + 40 * NS_PER_MS
+    assert played.reaction_ns == plain.reaction_ns + 40 * NS_PER_MS
+    assert Config().played == Config().session
+
+
+def test_control_ports_that_are_switched_off_may_be_alike() -> None:
+    assert ControlConfig(control_port=0, stream_port=0).stream_port == 0
+
+
 def setting_values(name: str) -> st.SearchStrategy[object]:
     (parameter,) = commands.find(name).parameters
     if parameter.choices:
@@ -145,6 +195,8 @@ configs = st.builds(
     channel=st.integers(0, 15),
     foot_switch=st.integers(0, 127),
     horizon_ns=st.integers(1, 10**9),
+    input_latency_ns=st.integers(0, 10**9),
+    output_latency_ns=st.integers(0, 10**9),
 )
 
 

@@ -11,7 +11,7 @@ from musicians import is_on
 
 from daemon import __version__
 from daemon.commands import CommandError
-from daemon.config import SessionConfig, Settings
+from daemon.config import Config, PortsConfig, SessionConfig, Settings
 from daemon.events import Effect, StateChanged
 from daemon.journal import JournalWriter, Sent, read_journal
 from daemon.output import OutputThread
@@ -83,14 +83,33 @@ def test_an_output_that_was_never_opened_can_be_closed() -> None:
     assert wire.messages == []
 
 
+def test_what_sounds_late_leaves_early(eventually: Eventually) -> None:
+    wire = Wire()
+    left_ns: list[int] = []
+    output = OutputThread(
+        send=lambda _: left_ns.append(time.monotonic_ns()),
+        sent=wire.sent.append,
+        latency_ns=200 * NS_PER_MS,
+    )
+    output.open()
+    due_ns = time.monotonic_ns() + 220 * NS_PER_MS
+    output.plan(due_ns, C_ON)
+    eventually(lambda: wire.sent)
+    output.close()
+    assert due_ns - 200 * NS_PER_MS <= left_ns[0] < due_ns
+    assert wire.sent[0].due_ns == due_ns <= wire.sent[0].sent_ns
+
+
 class Daemon:
     """A runtime that lives in a thread; two beats at 400 bpm to a bar, one bar each."""
 
     config = SessionConfig(settings=Settings(bars=1, bpm=400.0), meter=(2, 4), clock="internal")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ports: PortsConfig | None = None) -> None:
         self.path = path
+        self.config = Config(session=self.config, ports=ports or PortsConfig()).played
         self.messages: list[bytes] = []
+        self.left_ns: list[int] = []
         self.told: list[ToMind] = []
         self.published: list[Effect] = []
         self.started = threading.Event()
@@ -101,9 +120,7 @@ class Daemon:
 
     @contextmanager
     def living(self) -> Iterator["Daemon"]:
-        outlets = Outlets(
-            send=self.messages.append, tell=self.told.append, publish=self.published.append
-        )
+        outlets = Outlets(send=self.hear, tell=self.told.append, publish=self.published.append)
         thread = threading.Thread(
             target=lambda: self.runtime.run(outlets, started=self.started.set)
         )
@@ -116,6 +133,10 @@ class Daemon:
                 self.runtime.stop()
                 thread.join(5)
                 assert not thread.is_alive()
+
+    def hear(self, message: bytes) -> None:
+        self.left_ns.append(time.monotonic_ns())
+        self.messages.append(message)
 
     def play(self, *messages: bytes) -> None:
         for message in messages:
@@ -148,6 +169,23 @@ def test_a_bar_is_answered_in_real_time_and_the_journal_replays(
     for message in daemon.messages:
         (sounding.add if is_on(message) else sounding.discard)(message[1])
     assert not sounding, "stopped in the middle of the answer"
+
+
+def test_behind_slow_ports_the_music_is_where_it_is_played_and_heard(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    daemon = Daemon(tmp_path / "take.journal", PortsConfig(None, None, None, 20, 60))
+    with daemon.living():
+        arrived_ns = time.monotonic_ns()
+        daemon.runtime.receive_midi(arrived_ns, C_ON)
+        daemon.play(C_OFF)
+        eventually(lambda: sum(map(is_on, daemon.messages)) >= 1, "the stand-in answers")
+    journal = read_journal(daemon.path)
+    assert differences(journal) == []
+    first = next(sent for sent in journal.sent if is_on(sent.message))
+    assert first.due_ns == arrived_ns + (-20 + 2 * 150) * NS_PER_MS, "two beats after the key"
+    left_ns = daemon.left_ns[0] + 60 * NS_PER_MS
+    assert first.due_ns <= left_ns <= first.sent_ns
 
 
 def test_a_mind_that_is_ready_is_told_and_asked(daemon: Daemon, eventually: Eventually) -> None:
