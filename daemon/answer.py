@@ -33,13 +33,14 @@ class Draft:
 
     epoch: int
     from_beat: float
+    until_beat: float
     notes: list[Note] = field(default_factory=list)
     finished: bool = False
     reach: float = -math.inf  # the last onset that came in time
 
     def covers(self, beat: float) -> bool:
         """Whether the draft has come as far as `beat`, and so says what is played there."""
-        if beat < self.from_beat - BEAT_TOLERANCE:
+        if not self.from_beat - BEAT_TOLERANCE <= beat < self.until_beat:
             return False
         return self.finished or bool(self.notes and beat <= self.notes[-1].onset + BEAT_TOLERANCE)
 
@@ -67,7 +68,12 @@ class Answer:
     def open_draft(self, epoch: int, from_beat: float) -> None:
         """A newer draft has been asked for; one without a note so far will not get any now."""
         begun = [draft for draft in self._drafts if draft.notes]
-        self._drafts = [Draft(epoch, from_beat), *begun][:KEPT_DRAFTS]
+        self._drafts = [Draft(epoch, from_beat, self.until_beat), *begun][:KEPT_DRAFTS]
+
+    def end_at(self, until_beat: float) -> None:
+        """Let the answer go on to `until_beat`, or end there; the next draft goes as far."""
+        self.until_beat = until_beat
+        self._standin = None
 
     def knows(self, epoch: int) -> bool:
         """Whether `epoch` is one of the drafts of this answer."""
@@ -127,11 +133,11 @@ class Answer:
         if self._standin is not None:
             return self._standin
         if any(draft.keeps_quiet(self.frontier) for draft in self._drafts):
-            return Draft(0, self.frontier)
+            return Draft(0, self.frontier, self.until_beat)
         steps = math.ceil((self.frontier - BEAT_TOLERANCE) * GRID_STEPS_PER_BEAT)
         start = steps / GRID_STEPS_PER_BEAT
         notes = standin_answer(
             history(), meters, from_beat=start, until_beat=self.until_beat, seed=self.seed
         )
-        self._standin = Draft(0, start, list(notes), finished=True)
+        self._standin = Draft(0, start, self.until_beat, list(notes), finished=True)
         return self._standin

@@ -84,9 +84,9 @@ COMMANDS: tuple[Command, ...] = (
     # Four bars is what musicians mean by trading when they say nothing else.
     _choice(
         "mode",
-        ("off", "trade", "answer"),
+        ("off", "trade", "answer", "follow"),
         "trade",
-        "Take turns of equal length, answer after a silence, or only listen.",
+        "Take turns of equal length, answer after a silence, play along, or only listen.",
     ),
     _count("bars", 1, 64, 4, "Length of a turn in bars."),
     # A little under 1: a small model's least likely notes sound like mistakes.
@@ -94,12 +94,28 @@ COMMANDS: tuple[Command, ...] = (
     _count("top_k", 0, 500, 0, "Choose among this many candidates at most; 0 is no limit."),
     _number("top_p", 0.05, 1.0, 0.95, "Choose among the candidates that make up this share."),
     # Half a bar of common time: longer than a breath inside a phrase, short enough for a talk.
-    _number("silence", 0.25, 32.0, 2.0, "In answer mode, the rest in beats that ends your phrase."),
+    _number(
+        "silence",
+        0.25,
+        32.0,
+        2.0,
+        "The rest in beats that ends your phrase, before Segue knows how you phrase.",
+    ),
     _choice(
         "enter",
         ("beat", "bar"),
         "beat",
         "The line on which Segue enters after a silence or when it is called.",
+    ),
+    _choice(
+        "give_way",
+        ("stop", "beat", "along"),
+        "stop",
+        "When you come back, Segue stops, ends with the beat, or plays its turn out.",
+    ),
+    # On the grid, until somebody asks for more.
+    _number(
+        "feel", 0.0, 100.0, 0.0, "Percent of your swing, push and loudness that Segue takes on."
     ),
     _number("bpm", 20.0, 400.0, 120.0, "Tempo of the internal clock; a MIDI clock overrides it."),
     Command(

@@ -39,6 +39,8 @@ class Settings:
     top_p: float = _default("top_p")
     silence: float = _default("silence")
     enter: str = _default("enter")
+    give_way: str = _default("give_way")
+    feel: float = _default("feel")
     bpm: float = _default("bpm")
 
     def changed(self, name: str, value: object) -> "Settings":

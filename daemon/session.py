@@ -10,9 +10,9 @@ the next bar line of the session, so that what was played stays what it was.
 
 from dataclasses import replace
 
-from daemon.answer import GRID_STEPS_PER_BEAT, Answer
 from daemon.clock_source import ClockSource, Moved
 from daemon.config import SessionConfig
+from daemon.drafting import Drafting
 from daemon.events import (
     CommandIn,
     Cut,
@@ -23,33 +23,22 @@ from daemon.events import (
     MindIn,
     NoteEnded,
     NoteStarted,
-    Planned,
     ReleaseAll,
-    Send,
     StateChanged,
     TakeMarked,
-    Tell,
     TempoChanged,
     Tick,
 )
+from daemon.feel import Feel
 from daemon.memory import Memory
 from daemon.midi_clock import STATUSES as CLOCK_STATUSES
-from daemon.schedule import NOTE_OFF, NOTE_ON
-from daemon.timeline import (
-    CONTROL_CHANGE,
-    MAX_DATA,
-    PEDAL_DOWN,
-    SHORTEST_BEATS,
-    Closed,
-    Opened,
-    Timeline,
-)
+from daemon.phrasing import Phrasing
+from daemon.schedule import is_on
+from daemon.timeline import CONTROL_CHANGE, MAX_DATA, PEDAL_DOWN, Closed, Opened, Timeline
 from daemon.turns import Action, Event, Mode, Phase, Turns
-from daemon.voice import Struck, Voice
-from engine.meter import BEAT_TOLERANCE, bar_at
+from daemon.voice import Voice
+from engine.meter import BEAT_TOLERANCE, bar_at, pulse_after
 from engine.protocol import (
-    Cancel,
-    Continue,
     Controls,
     Drafted,
     Finished,
@@ -64,12 +53,18 @@ from engine.protocol import (
 
 #: A held note stands in the prompt as if it lasted this long, until more is known.
 PROVISIONAL_BEATS = 1.0
+#: Or as long as until the answer, and for this long at least: a step of the grid.
+SHORTEST_PROVISIONAL_BEATS = 1 / 12
 #: The answer is drafted at least this long before the line, however fast the music is.
 MIN_LEAD_NS = 400_000_000
-#: Less than this is not enough to send a note in time: it is cut.
+#: Less than this is not enough to send a note in time: it is cut, or moved.
 LAST_MOMENT_NS = 1_000_000
-#: However the tempo moves between a note and its release, it sounds for as long as this.
-SHORTEST_NS = 1_000_000
+#: A note that comes too late is moved to the next line of this grid, or not played: a sixteenth.
+LATE_GRID_BEATS = 0.25
+#: In a trade Segue keeps its turns for so many turns of a player who plays nothing.
+EMPTY_TURNS = 2
+#: Who plays on within this of Segue's entry had not ended his phrase.
+INTERRUPTION_BEATS = 1.0
 #: A session that wants to be woken sooner than this is woken then: one tick at a time.
 SHORTEST_REST_NS = 100_000
 #: A tempo that differs by less than this share is the same tempo, measured twice.
@@ -83,19 +78,22 @@ class Session:
         self.config = config
         self.settings = config.settings
         self.meters = (Meter(0.0, *config.meter),)
+        self._effects: list[Effect] = []
+        self._emit = self._effects.append
         self._clock = ClockSource(config.clock, self.settings.bpm, self.meters)
         self._timeline = Timeline()
-        self._turns = Turns(Mode(self.settings.mode), self.settings.bars)
-        self._voice = Voice()
+        self._phrasing = Phrasing()
+        self._feel = Feel()
         self._memory = Memory(self.meters)
-        self._answer: Answer | None = None
-        self._epoch = 0
-        self._mind = "loading"
+        self._voice = Voice(config.channel, self._memory, self._emit)
+        self._drafting = Drafting(config.seed, self._memory, self._emit)
+        self._turns = Turns(Mode(self.settings.mode), self.settings.bars, self.settings.give_way)
         self._silent_since: float | None = None  # beat at which the last key went up
+        self._empty_turns = 0  # of the player's, in a row
+        self._redraft_beat: float | None = None  # in follow mode, when what was played is answered
         self._told_bpm = 0.0
         self._state: StateChanged | None = None
         self._now_ns = 0
-        self._effects: list[Effect] = []
 
     # What the shell calls.
 
@@ -112,18 +110,17 @@ class Session:
             case Tick():
                 pass
         self._advance()
-        self._tell_news()
+        if self._turns.phase in (Phase.IDLE, Phase.LISTENING):  # a mind that drafts is left alone
+            self._drafting.tell_news()
         self._tell_state()
-        effects, self._effects = self._effects, []
-        return effects
+        return self._taken_effects()
 
     def finish(self) -> list[Effect]:
         """End everything that sounds, now: no entry follows."""
         self._turn(Event.STOPPED, self._beat())
         self._end_open_notes(self._beat())
         self._release(self._beat())
-        effects, self._effects = self._effects, []
-        return effects
+        return self._taken_effects()
 
     def beat_at(self, t_ns: int) -> float:
         """Where the music is at `t_ns`, as far as is known; safe from any thread."""
@@ -131,25 +128,24 @@ class Session:
 
     def next_wake_ns(self) -> int | None:
         """When the session wants a Tick, or None while only the world can change anything."""
-        if not self._clock.transport.playing:
-            return None
-        early = self.config.horizon_ns
-        beats: list[tuple[float, int]] = []
-        if (release := self._voice.next_release_beat) is not None:
-            beats.append((release, early))
-        match self._turns.phase:
-            case Phase.LISTENING:
-                if (due := self._listening_until()) is not None:
-                    beats.append((due, 0))
-            case Phase.CUED | Phase.CALLED:
-                beats.append((self._turns.entry_beat, early))
-            case Phase.ANSWERING if self._answer is not None:
-                line = min(self._answer.next_onset(), self._turns.exit_beat)
-                beats.append((line, early))
         transport = self._clock.transport
-        wakes = [transport.ns_at(beat) - before for beat, before in beats]
-        soonest_ns = self._now_ns + SHORTEST_REST_NS
-        return max(soonest_ns, min(wakes)) if wakes else None
+        if not transport.playing:
+            return None
+        committed = [self._voice.next_release_beat]
+        if self._turns.awaits_entry:
+            committed.append(self._turns.entry_beat)
+        elif self._turns.is_segues and self._drafting.answer is not None:
+            committed += [self._drafting.answer.next_onset(), self._turns.exit_beat]
+        early_ns = self.config.horizon_ns + round(self._early_beats() * transport.ns_per_beat)
+        wakes = [transport.ns_at(beat) - early_ns for beat in committed if beat is not None]
+        thought = [self._lead_beat(), self._silence_beat(), self._redraft_beat]
+        wakes += [transport.ns_at(beat) for beat in thought if beat is not None]
+        return max(self._now_ns + SHORTEST_REST_NS, min(wakes)) if wakes else None
+
+    def _taken_effects(self) -> list[Effect]:
+        effects = self._effects.copy()
+        self._effects.clear()
+        return effects
 
     # What comes in.
 
@@ -163,16 +159,13 @@ class Session:
             return
         if self._is_foot_switch(message):
             if message[2] >= PEDAL_DOWN:
-                answering = self._turns.phase is Phase.ANSWERING
-                self._hand_back() if answering else self._take_over()
+                self._hand_back() if self._turns.is_segues else self._take_over()
             return
-        is_note = message[0] & 0xF0 == NOTE_ON and len(message) == 3 and message[2] > 0
-        if is_note:
+        if is_on(message):
             self._moved(self._clock.note_played(t_ns))
-        transport = self._clock.transport
-        if is_note and not transport.playing:
-            return
-        beat = transport.beat_at(t_ns)
+            if not self._clock.transport.playing:
+                return
+        beat = self._clock.transport.beat_at(t_ns)
         for change in self._timeline.feed(beat, message):
             self._played(change)
         if self._timeline.held:
@@ -188,13 +181,25 @@ class Session:
         if isinstance(change, Opened):
             note = Note(change.onset, change.pitch, PROVISIONAL_BEATS, change.velocity)
             self._memory.put(change.number, note)
-            self._effects.append(NoteStarted("player", change.onset, change.pitch, change.velocity))
-            self._turn(Event.PLAYED, change.onset)
+            self._emit(NoteStarted("player", change.onset, change.pitch, change.velocity))
+            self._struck(change.onset, change.velocity)
         else:
             self._memory.put(change.number, change.note)
-            self._effects.append(NoteEnded("player", change.note))
+            self._emit(NoteEnded("player", change.note))
         if self._turns.awaits_entry and self._can_redraft():
-            self._draft()
+            self._draft(self._turns.entry_beat)
+
+    def _struck(self, onset: float, velocity: int) -> None:
+        """What a struck key says of the player, and of whose turn it is."""
+        self._feel.heard(onset, velocity)
+        begun = self._turns.is_segues and onset > self._turns.entry_beat + INTERRUPTION_BEATS
+        if self._turns.phase is not Phase.IDLE and not begun:
+            rest = 0.0 if self._silent_since is None else onset - self._silent_since
+            self._phrasing.resumed(rest)
+        self._empty_turns = 0
+        if self._redraft_beat is None and self._plays_along():
+            self._redraft_beat = pulse_after(self.meters, onset)
+        self._turn(Event.PLAYED, onset)
 
     def _command(self, name: str, *arguments: object) -> None:
         match name:
@@ -207,7 +212,7 @@ class Session:
                 self._end_open_notes(self._beat())
                 self._release(self._beat())
             case "take/record" | "take/stop":
-                self._effects.append(TakeMarked(self._beat(), name == "take/record"))
+                self._emit(TakeMarked(self._beat(), name == "take/record"))
             case "ping" | "state":
                 pass
             case _:
@@ -220,51 +225,48 @@ class Session:
             self._turns.mode = Mode(self.settings.mode)
         elif name == "bars":
             self._turns.bars = self.settings.bars
+        elif name == "give_way":
+            self._turns.give_way = self.settings.give_way
         elif name == "bpm":
             self._moved(self._clock.set_bpm(self._now_ns, self.settings.bpm))
 
     def _heard_mind(self, value: FromMind) -> None:
         match value:
             case Ready():
-                self._mind = "ready"
-                self._effects.append(Tell(self._memory.everything()))
-                if self._turns.awaits_entry or self._turns.phase is Phase.ANSWERING:
-                    self._draft()
+                self._drafting.tell_everything()
+                if self._turns.awaits_entry:
+                    self._draft(self._turns.entry_beat)
+                elif self._turns.is_segues:
+                    self._redraft()
             case Lost():
-                self._mind = "lost"
+                self._drafting.mind = "lost"
             case Drafted(epoch, note):
-                self._drafted(epoch, note)
-            case Finished(epoch, cancelled):
-                if self._answer is not None and not cancelled:
-                    self._answer.finish(epoch)
+                if self._drafting.drafted(epoch, note, self._now_ns):
+                    self._came_late(epoch, note)
+            case Finished():
+                self._drafting.finished(value)
             case Refused() | Pong():
                 pass
 
-    def _drafted(self, epoch: int, note: Note) -> None:
-        if self._answer is None or not self._answer.knows(epoch):
-            return  # it belongs to an answer that was withdrawn
-        self._effects.append(Planned(epoch, note))
-        if self._answer.add(epoch, note):
-            return
-        in_time_ns = self._now_ns + LAST_MOMENT_NS
-        in_time = self._due_ns(note.onset) >= in_time_ns
-        if in_time and self._answer.leader == epoch:  # the rest of a chord that has begun
-            self._strike(note)
-        elif epoch == self._epoch and self._answer.leader in (epoch, 0):
-            self._effects.append(Cut(note))  # no older draft had this place
+    def _came_late(self, epoch: int, note: Note) -> None:
+        """The rest of a chord that has begun still sounds; else the next line, or not at all."""
+        soonest = self.beat_at(self._now_ns + LAST_MOMENT_NS)
+        if self._drafting.leads(epoch):
+            line = -(-soonest // LATE_GRID_BEATS) * LATE_GRID_BEATS
+            onset = note.onset if note.onset >= soonest else line
+            if onset - note.onset <= LATE_GRID_BEATS and onset < self._turns.exit_beat:
+                self._play(replace(note, onset=onset))
+                return
+        if self._drafting.is_missed(epoch):
+            self._emit(Cut(note))
 
-    # Time and turns.
+    # Time.
 
     def _beat(self) -> float:
         return self._clock.transport.beat_at(self._now_ns)
 
     def _due_ns(self, beat: float) -> int:
         return self._clock.transport.ns_at(beat)
-
-    def _lead_beats(self) -> float:
-        """How long before its entry Segue drafts: the last beat, or longer where that is short."""
-        pulse = 4 / self.config.meter[1]
-        return max(pulse, MIN_LEAD_NS / self._clock.transport.ns_per_beat)
 
     def _moved(self, moved: Moved | None) -> None:
         if moved is None:
@@ -276,27 +278,7 @@ class Session:
         transport = self._clock.transport
         if transport.playing and abs(transport.bpm - self._told_bpm) > TEMPO_NEWS * transport.bpm:
             self._told_bpm = transport.bpm
-            self._effects.append(TempoChanged(transport.anchor_beat, transport.bpm))
-
-    def _turn(self, event: Event, beat: float) -> None:
-        action = self._turns.on(event, beat=beat, meters=self.meters)
-        match action:
-            case Action.DRAFT:
-                self._prepare()
-            case Action.CUE_LINE:
-                self._withdraw()
-                self._prepare()
-            case Action.ENTER:
-                self._effects.append(Handover("segue", beat, self._due_ns(beat)))
-            case Action.PLAN_NEXT | Action.LEAVE:
-                self._effects.append(Handover("player", beat, self._due_ns(beat)))
-                self._withdraw()
-            case Action.WITHDRAW:
-                self._withdraw()
-            case Action.SILENCE:  # the transport may have moved on from this beat already
-                self._effects.append(Handover("player", beat, self._now_ns))
-                self._withdraw()
-                self._release(beat)
+            self._emit(TempoChanged(transport.anchor_beat, transport.bpm))
 
     def _advance(self) -> None:
         """Do all that has become due by now, in the order in which it became due."""
@@ -305,152 +287,170 @@ class Session:
             return
         now = transport.beat_at(self._now_ns) + BEAT_TOLERANCE
         horizon = transport.beat_at(self._now_ns + self.config.horizon_ns) + BEAT_TOLERANCE
-        if self._turns.phase is Phase.LISTENING:
-            self._listen(now)
+        horizon += self._early_beats()
+        self._look_ahead(now)
         if self._turns.awaits_entry and horizon >= self._turns.entry_beat:
             self._turn(Event.LINE, self._turns.entry_beat)
-        if self._turns.phase is Phase.ANSWERING and self._answer is not None:
-            for note in self._answer.decide(
+        if self._turns.is_segues and self._drafting.answer is not None:
+            for note in self._drafting.answer.decide(
                 horizon, history=self._memory.notes, meters=self.meters
             ):
-                self._strike(note)
+                self._play(note)
             if horizon >= self._turns.exit_beat:
                 self._turn(Event.LINE, self._turns.exit_beat)
-        for struck in self._voice.release_until(horizon):
-            self._ended(struck)
+        self._voice.release_until(horizon, transport)
 
-    def _listening_until(self) -> float | None:
-        """The beat at which listening ends by itself, or None."""
-        if self._turns.mode is Mode.TRADE:
-            return self._turns.entry_beat - self._lead_beats()
-        if self._turns.mode is Mode.ANSWER and self._silent_since is not None:
-            return self._silent_since + self.settings.silence
-        return None
-
-    def _listen(self, now: float) -> None:
-        due = self._listening_until()
-        if due is None or now < due:
-            return
-        if self._turns.mode is Mode.TRADE:
-            self._turn(Event.LEAD, now)
-        else:
+    def _look_ahead(self, now: float) -> None:
+        """See to what needs time to think: the next turn, and what was played meanwhile."""
+        if (silence := self._silence_beat()) is not None and now >= silence:
             self._silent_since = None
-            self._turn(Event.SILENCE, self._line_to_meet())
+            self._turn(Event.SILENCE, self._line_to_meet(self.settings.enter))
+        if (lead := self._lead_beat()) is not None and now >= lead:
+            self._turn(Event.LEAD if self._is_player_there(now) else Event.ABSENT, now)
+        if self._redraft_beat is not None and now >= self._redraft_beat:
+            self._redraft_beat = None
+            if self._plays_along():
+                self._redraft()
+
+    def _silence_beat(self) -> float | None:
+        """The beat at which the player's phrase has ended, if nothing more is played."""
+        if self._turns.mode is not Mode.ANSWER or self._turns.phase is not Phase.LISTENING:
+            return None
+        if self._silent_since is None:
+            return None
+        return self._silent_since + self._phrasing.silence_beats(self.settings.silence)
+
+    def _lead_beat(self) -> float | None:
+        """The beat from which on the next planned line is drafted for: the last one before it."""
+        if self._turns.mode not in (Mode.TRADE, Mode.FOLLOW):
+            return None
+        if self._turns.phase is Phase.LISTENING:
+            line = self._turns.entry_beat
+        elif self._plays_along() and self._is_player_there(self._beat()):
+            line = self._turns.exit_beat
+        else:
+            return None
+        pulse = 4 / bar_at(self.meters, line - BEAT_TOLERANCE * 2).meter.denominator
+        least_ns = max(MIN_LEAD_NS, 2 * self._reaction_ns())
+        return line - max(pulse, least_ns / self._clock.transport.ns_per_beat)
+
+    def _is_player_there(self, now: float) -> bool:
+        """Whether the player has something to be answered, or is expected to have."""
+        if self._timeline.held:
+            return True
+        if self._turns.mode is Mode.TRADE:
+            return self._empty_turns < EMPTY_TURNS
+        silence = self._phrasing.silence_beats(self.settings.silence)
+        return self._silent_since is not None and now < self._silent_since + silence
+
+    def _plays_along(self) -> bool:
+        return self._turns.mode is Mode.FOLLOW and self._turns.phase is Phase.ANSWERING
+
+    def _reaction_ns(self) -> int:
+        """How long before its line an answer has to be asked for, at the least."""
+        return self._drafting.pace.reaction_ns(self.config.reaction_ns)
+
+    def _line_to_meet(self, enter: str) -> float:
+        """The first beat (or bar line) that a draft begun now can still meet."""
+        soonest = self.beat_at(self._now_ns + self._reaction_ns())
+        if enter == "bar":
+            return bar_at(self.meters, soonest).end
+        return pulse_after(self.meters, soonest)
+
+    # Turns.
 
     def _take_over(self) -> None:
         if self._clock.transport.playing:
-            self._turn(Event.TAKE_OVER, self._line_to_meet())
+            self._turn(Event.TAKE_OVER, self._line_to_meet(self.settings.enter))
 
     def _hand_back(self) -> None:
         self._turn(Event.HAND_BACK, self._beat())
 
-    def _line_to_meet(self) -> float:
-        """The first beat (or bar line, as set) that a draft begun now can still meet."""
-        transport = self._clock.transport
-        soonest = transport.beat_at(self._now_ns + self.config.reaction_ns)
-        bar = bar_at(self.meters, soonest)
-        if self.settings.enter == "bar":
-            return bar.end
-        pulse = 4 / bar.meter.denominator
-        line = bar.start
-        while line < soonest:
-            line += pulse
-        return min(line, bar.end)
+    def _turn(self, event: Event, beat: float) -> None:
+        action = self._turns.on(event, beat=beat, meters=self.meters)
+        if self._turns.phase is Phase.YIELDING:
+            self._voice.end_by(self._turns.exit_beat)
+        match action:
+            case Action.DRAFT:
+                self._empty_turns += 1
+                self._prepare()
+            case Action.CUE_LINE:
+                self._drafting.withdraw()
+                self._prepare()
+            case Action.ENTER:
+                self._emit(Handover("segue", beat, self._due_ns(beat)))
+            case Action.EXTEND | Action.CUT_SHORT:
+                self._end_answer_at(self._turns.exit_beat)
+            case Action.PLAN_NEXT | Action.LEAVE:
+                self._emit(Handover("player", beat, self._due_ns(beat)))
+                self._drafting.withdraw()
+            case Action.WITHDRAW:
+                self._drafting.withdraw()
+            case Action.SILENCE:  # the transport may have moved on from this beat already
+                self._emit(Handover("player", beat, self._now_ns))
+                self._drafting.withdraw()
+                self._release(beat)
 
-    # Drafts.
+    def _prepare(self) -> None:
+        self._drafting.begin(self._turns.entry_beat, self._turns.exit_beat)
+        self._draft(self._turns.entry_beat)
+
+    def _end_answer_at(self, beat: float) -> None:
+        if self._drafting.answer is not None:
+            is_longer = beat > self._drafting.answer.until_beat
+            self._drafting.answer.end_at(beat)
+            if is_longer:
+                self._redraft()
 
     def _can_redraft(self) -> bool:
         """Whether a newer draft could still be there on the line, or there is none to keep."""
-        entry_ns = self._due_ns(self._turns.entry_beat)
-        is_early = entry_ns - self._now_ns > self.config.reaction_ns
-        return is_early or self._answer is None or not self._answer.has_notes
+        left_ns = self._due_ns(self._turns.entry_beat) - self._now_ns
+        return left_ns > self._reaction_ns() or self._drafting.is_without_notes
 
-    def _prepare(self) -> None:
-        entry, exit_ = self._turns.entry_beat, self._turns.exit_beat
-        frontier = entry - BEAT_TOLERANCE  # an onset that is a rounding error early counts
-        self._answer = Answer(until_beat=exit_, frontier=frontier, seed=self._seed())
-        self._draft()
+    def _redraft(self) -> None:
+        """Draft the rest of the answer anew, from where a new draft can be in time."""
+        if self._drafting.answer is not None:
+            self._draft(max(self._drafting.answer.frontier, self._line_to_meet("beat")))
 
-    def _draft(self) -> None:
-        """Ask for the answer, or what is left of it, from the notes as they are now."""
-        answer = self._answer
-        if answer is None or self._mind != "ready":
-            return
-        start = self._turns.entry_beat
-        if self._turns.phase is Phase.ANSWERING:  # leave the new mind the time to think
-            start = max(answer.frontier, self._line_to_meet())
-        if start >= answer.until_beat:
+    def _draft(self, start: float) -> None:
+        """Ask for the answer from `start` on; what is held stands there as if held until then."""
+        if self._drafting.mind != "ready":
             return
         for opened in self._timeline.open_notes:
-            duration = max(start - opened.onset, PROVISIONAL_BEATS / GRID_STEPS_PER_BEAT)
+            duration = max(start - opened.onset, SHORTEST_PROVISIONAL_BEATS)
             note = Note(opened.onset, opened.pitch, duration, opened.velocity)
             self._memory.put(opened.number, note)
-        self._epoch += 1
-        answer.open_draft(self._epoch, start)
-        if self._memory.has_news:
-            self._effects.append(Tell(self._memory.news()))
-        controls = Controls(self.settings.temperature, self.settings.top_k, self.settings.top_p)
-        request = Continue(self._epoch, start, answer.until_beat, controls, self._seed())
-        self._effects.append(Tell(request))
-
-    def _withdraw(self) -> None:
-        if self._answer is not None and self._mind == "ready":
-            self._effects.append(Tell(Cancel(self._epoch)))
-        self._answer = None
-
-    def _seed(self) -> int:
-        return (self.config.seed * 1_000_003 + self._epoch) & 0x7FFFFFFF
+        settings = self.settings
+        controls = Controls(settings.temperature, settings.top_k, settings.top_p)
+        self._drafting.ask(start, controls, self._now_ns)
 
     # What goes out.
 
-    def _strike(self, note: Note) -> None:
-        """Play `note`: cut it if its time has passed, leave it out if its pitch was just struck."""
-        due_ns = self._due_ns(note.onset)
-        if due_ns < self._now_ns - self.config.horizon_ns:
-            self._effects.append(Cut(note))
+    def _play(self, note: Note) -> None:
+        """Play `note` with the player's feel: cut it if its time has passed."""
+        felt = self._feel.given_to(note, self._feel_amount())
+        if self._due_ns(felt.onset) < self._now_ns - self.config.horizon_ns:
+            self._emit(Cut(note))
             return
-        onset_before = self._voice.onset_of(note.pitch)
-        if onset_before is not None and note.onset < onset_before + SHORTEST_BEATS:
-            return
-        if (before := self._voice.give_way(note.pitch, note.onset)) is not None:
-            due_ns = max(due_ns, self._ended(before))
-        note = replace(note, duration=max(note.duration, SHORTEST_BEATS))
-        struck = Struck(self._timeline.number(), note, due_ns)
-        self._voice.strike(struck)
-        message = bytes((NOTE_ON | self.config.channel, note.pitch, note.velocity))
-        self._effects.append(Send(due_ns, message))
-        self._effects.append(NoteStarted("segue", note.onset, note.pitch, note.velocity))
-        self._memory.put(struck.number, note)
+        if self._turns.phase is Phase.YIELDING and felt.end > self._turns.exit_beat:
+            felt = replace(felt, duration=self._turns.exit_beat - felt.onset)
+        self._voice.strike(self._timeline.number(), note, felt, self._clock.transport)
 
-    def _ended(self, struck: Struck) -> int:
-        """Release a note that was taken out of the voice; return when its release is due."""
-        note = struck.note
-        due_ns = max(self._due_ns(note.end), struck.due_ns + SHORTEST_NS)
-        message = bytes((NOTE_OFF | self.config.channel, note.pitch, 0))
-        self._effects.append(Send(due_ns, message))
-        self._effects.append(NoteEnded("segue", note))
-        self._memory.put(struck.number, note)
-        return due_ns
+    def _feel_amount(self) -> float:
+        return self.settings.feel / 100
+
+    def _early_beats(self) -> float:
+        """How much earlier than its place on the grid a note may have to leave."""
+        return self._feel.early_beats(self._feel_amount())
 
     def _release(self, beat: float) -> None:
         """Silence at once: what sounds ends at `beat`, what was committed is not sent."""
-        for struck in self._voice.cut(beat):
-            if struck.note.duration > 0:
-                self._effects.append(NoteEnded("segue", struck.note))
-                self._memory.put(struck.number, struck.note)
-            else:
-                self._memory.drop(struck.number)
-        self._effects.append(ReleaseAll())
+        self._voice.cut(beat)
+        self._emit(ReleaseAll())
 
     def _end_open_notes(self, beat: float) -> None:
         for change in self._timeline.close_all(beat):
             self._played(change)
-
-    def _tell_news(self) -> None:
-        """Keep the mind's cache beside the music, but leave it alone while it drafts an answer."""
-        resting = self._turns.phase in (Phase.IDLE, Phase.LISTENING)
-        if resting and self._mind == "ready" and self._memory.has_news:
-            self._effects.append(Tell(self._memory.news()))
 
     def _tell_state(self) -> None:
         transport = self._clock.transport
@@ -460,9 +460,9 @@ class Session:
             bars=self._turns.bars,
             bpm=round(self._told_bpm if transport.playing else transport.bpm, 1),
             playing=transport.playing,
-            mind=self._mind,
+            mind=self._drafting.mind,
             beat=self._beat(),
         )
         if self._state is None or replace(self._state, beat=state.beat) != state:
             self._state = state
-            self._effects.append(state)
+            self._emit(state)

@@ -96,7 +96,7 @@ def take_of(journal: Journal) -> Take:
         effects += session.handle(entry)
     effects += session.finish()
     said = [entry.value for entry in journal.entries if isinstance(entry, MindIn)]
-    ended = [effect for effect in effects if isinstance(effect, NoteEnded)]
+    ended = [e for e in effects if isinstance(e, NoteEnded) and e.note.duration > 0]
     return Take(
         player=tuple(sorted(e.note for e in ended if e.voice == "player")),
         segue=tuple(sorted(e.note for e in ended if e.voice == "segue")),

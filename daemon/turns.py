@@ -1,23 +1,31 @@
 """Whose bar is it? The turns as one table of states. Pure; knows beats and meters only.
 
-Theory of operation. A conversation is in one of five phases:
+Theory of operation. A conversation is in one of six phases:
 
     IDLE       nobody has played since the music began, or since the last answer was over
     LISTENING  it is the player's turn
     CUED       still the player's turn, but the beat on which Segue enters is known: it drafts
     CALLED     the same, but Segue was asked to enter: what the player does is no objection
-    ANSWERING  it is Segue's turn
+    ANSWERING  it is Segue's turn; in follow mode Segue plays along
+    YIELDING   Segue still plays, but the player is back: at the next planned line it is his turn
 
 What happens is one of the `Event`s. The table names, for mode, phase and event, the phase that
 follows and what is done on the way. What is not in the table changes nothing. In a trade the entry
-is known as soon as the player has begun; in answer mode it is known when the phrase has ended.
+is known as soon as the player has begun; in answer mode it is known when the phrase has ended. In
+follow mode Segue enters a bar after the player, and stays for one bar more as long as he plays.
+
+A note that comes up to a sixteenth before a line is meant for the bar after it. So a player who is
+that early on his own next turn does not end Segue's, whatever `give_way` says.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.meter import bar_at, bars_later, line_after
+from engine.meter import bar_at, bars_later, line_after, pulse_after
 from engine.protocol import Meter
+
+#: A note this long before a line is meant for the bar that begins there: a sixteenth.
+EARLY_BEATS = 0.25
 
 
 class Mode(StrEnum):
@@ -26,6 +34,7 @@ class Mode(StrEnum):
     OFF = "off"
     TRADE = "trade"
     ANSWER = "answer"
+    FOLLOW = "follow"
 
 
 class Phase(StrEnum):
@@ -36,6 +45,7 @@ class Phase(StrEnum):
     CUED = "cued"
     CALLED = "called"
     ANSWERING = "answering"
+    YIELDING = "yielding"
 
 
 class Event(StrEnum):
@@ -43,7 +53,8 @@ class Event(StrEnum):
 
     PLAYED = "the player struck a note"
     SILENCE = "the player has been silent for as long as ends a phrase"
-    LEAD = "the planned entry is near enough to draft for"
+    LEAD = "the next line is near enough to draft for what comes after it"
+    ABSENT = "the same, but the player has left"
     LINE = "the planned line was reached"
     TAKE_OVER = "Segue was asked to enter now"
     HAND_BACK = "Segue was asked to stop now"
@@ -55,12 +66,16 @@ class Action(StrEnum):
     """What is done on the way from one phase to the next."""
 
     PLAN_TRADE = "plan the entry `bars` after the bar in which the player began"
+    PLAN_FOLLOW = "plan the entry a bar after the line with which the player began"
+    EXTEND = "play along for one bar more"
     PLAN_NEXT = "plan the next entry `bars` after the line where Segue ended"
     CUE_LINE = "enter on the next line that can be met"
     DRAFT = "ask for an answer"
     ENTER = "begin to play"
     LEAVE = "the answer is over"
     WITHDRAW = "drop the draft"
+    GIVE_WAY = "do as the setting `give_way` says"
+    CUT_SHORT = "end with this beat"
     SILENCE = "stop sounding at once and drop the draft"
 
 
@@ -69,6 +84,7 @@ _P, _E, _A = Phase, Event, Action
 _TRADE = {
     (_P.IDLE, _E.PLAYED): (_P.LISTENING, _A.PLAN_TRADE),
     (_P.LISTENING, _E.LEAD): (_P.CUED, _A.DRAFT),
+    (_P.LISTENING, _E.ABSENT): (_P.IDLE, None),
     (_P.CUED, _E.LINE): (_P.ANSWERING, _A.ENTER),
     (_P.ANSWERING, _E.LINE): (_P.LISTENING, _A.PLAN_NEXT),
 }
@@ -77,7 +93,16 @@ _ANSWER = {
     (_P.LISTENING, _E.SILENCE): (_P.CUED, _A.CUE_LINE),
     (_P.CUED, _E.PLAYED): (_P.LISTENING, _A.WITHDRAW),
     (_P.CUED, _E.LINE): (_P.ANSWERING, _A.ENTER),
-    (_P.ANSWERING, _E.PLAYED): (_P.LISTENING, _A.SILENCE),
+    (_P.ANSWERING, _E.PLAYED): (_P.ANSWERING, _A.GIVE_WAY),
+    (_P.ANSWERING, _E.LINE): (_P.IDLE, _A.LEAVE),
+    (_P.YIELDING, _E.LINE): (_P.LISTENING, _A.LEAVE),
+}
+_FOLLOW = {
+    (_P.IDLE, _E.PLAYED): (_P.LISTENING, _A.PLAN_FOLLOW),
+    (_P.LISTENING, _E.LEAD): (_P.CUED, _A.DRAFT),
+    (_P.LISTENING, _E.ABSENT): (_P.IDLE, None),
+    (_P.CUED, _E.LINE): (_P.ANSWERING, _A.ENTER),
+    (_P.ANSWERING, _E.LEAD): (_P.ANSWERING, _A.EXTEND),
     (_P.ANSWERING, _E.LINE): (_P.IDLE, _A.LEAVE),
 }
 _OFF = {
@@ -93,19 +118,34 @@ _ANY = {
     (_P.CUED, _E.HAND_BACK): (_P.IDLE, _A.WITHDRAW),
     (_P.CALLED, _E.HAND_BACK): (_P.IDLE, _A.WITHDRAW),
     (_P.ANSWERING, _E.HAND_BACK): (_P.IDLE, _A.SILENCE),
+    (_P.YIELDING, _E.HAND_BACK): (_P.LISTENING, _A.SILENCE),
     (_P.LISTENING, _E.STOPPED): (_P.IDLE, _A.WITHDRAW),
     (_P.CUED, _E.STOPPED): (_P.IDLE, _A.WITHDRAW),
     (_P.CALLED, _E.STOPPED): (_P.IDLE, _A.WITHDRAW),
     (_P.ANSWERING, _E.STOPPED): (_P.IDLE, _A.SILENCE),
+    (_P.YIELDING, _E.STOPPED): (_P.IDLE, _A.SILENCE),
     (_P.LISTENING, _E.MODE): (_P.IDLE, _A.WITHDRAW),
     (_P.CUED, _E.MODE): (_P.IDLE, _A.WITHDRAW),
     (_P.CALLED, _E.MODE): (_P.IDLE, _A.WITHDRAW),
     (_P.ANSWERING, _E.MODE): (_P.IDLE, _A.SILENCE),
+    (_P.YIELDING, _E.MODE): (_P.IDLE, _A.SILENCE),
+}
+
+#: How Segue gives way to a player who comes back in; a player who is early is not back yet.
+GIVE_WAY: dict[str, tuple[Phase, Action | None]] = {
+    "stop": (_P.LISTENING, _A.SILENCE),
+    "beat": (_P.YIELDING, _A.CUT_SHORT),
+    "along": (_P.YIELDING, None),
 }
 
 TABLE: dict[tuple[Mode, Phase, Event], tuple[Phase, Action | None]] = {
     (mode, *key): value
-    for mode, own in ((Mode.OFF, _OFF), (Mode.TRADE, _TRADE), (Mode.ANSWER, _ANSWER))
+    for mode, own in (
+        (Mode.OFF, _OFF),
+        (Mode.TRADE, _TRADE),
+        (Mode.ANSWER, _ANSWER),
+        (Mode.FOLLOW, _FOLLOW),
+    )
     for key, value in {**_ANY, **own}.items()
 }
 
@@ -119,6 +159,7 @@ class Turns:
 
     mode: Mode
     bars: int
+    give_way: str = "stop"
     phase: Phase = Phase.IDLE
     entry_beat: float = 0.0
     exit_beat: float = 0.0
@@ -128,15 +169,30 @@ class Turns:
         """Whether Segue's entry is known and not yet there."""
         return self.phase in (Phase.CUED, Phase.CALLED)
 
+    @property
+    def is_segues(self) -> bool:
+        """Whether Segue plays, or may."""
+        return self.phase in (Phase.ANSWERING, Phase.YIELDING)
+
     def on(self, event: Event, *, beat: float, meters: tuple[Meter, ...]) -> Action | None:
         """Follow the table for `event` at `beat`; return what the caller has to do.
 
         For CUE_LINE `beat` is the line on which to enter.
         """
         phase, action = TABLE.get((self.mode, self.phase, event), (self.phase, None))
+        if action is Action.GIVE_WAY:
+            is_early = beat >= self.exit_beat - EARLY_BEATS
+            phase, action = GIVE_WAY["along" if is_early else self.give_way]
         self.phase = phase
         if action is Action.PLAN_TRADE:
             self._plan(_first_bar(meters, beat), meters)
+        elif action is Action.PLAN_FOLLOW:
+            self.entry_beat = bars_later(meters, _first_bar(meters, beat), 1)
+            self.exit_beat = bars_later(meters, self.entry_beat, 1)
+        elif action is Action.EXTEND:
+            self.exit_beat = bars_later(meters, line_after(meters, self.exit_beat), 1)
+        elif action is Action.CUT_SHORT:
+            self.exit_beat = min(self.exit_beat, pulse_after(meters, beat))
         elif action is Action.PLAN_NEXT:
             self._plan(line_after(meters, self.exit_beat), meters)
         elif action is Action.CUE_LINE:

@@ -57,6 +57,14 @@ def line_after(meters: Sequence[Meter], beat: float) -> float:
     return bar.start if beat - bar.start <= BEAT_TOLERANCE else bar.end
 
 
+def pulse_after(meters: Sequence[Meter], beat: float) -> float:
+    """Return the first beat of its meter at or after `beat`: a quarter in 3/4, an eighth in 6/8."""
+    bar = bar_at(meters, beat)
+    pulse = 4 / bar.meter.denominator
+    count = math.ceil((beat - bar.start - BEAT_TOLERANCE) / pulse)
+    return min(bar.start + count * pulse, bar.end)
+
+
 def bars_later(meters: Sequence[Meter], line: float, count: int) -> float:
     """Return the bar line `count` bars after the bar line `line`."""
     for _ in range(count):

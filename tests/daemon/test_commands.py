@@ -51,9 +51,9 @@ def test_arguments_are_taken_in_their_kind(
         ("bars", [10**400], "bars takes 1 to 64, not 10000000"),
         ("bpm", [float("nan")], "bpm takes 20 to 400, not nan"),
         ("bpm", [float("inf")], "bpm takes 20 to 400, not inf"),
-        ("mode", ["TRADE"], "mode takes off|trade|answer, not 'TRADE'"),
-        ("mode", [1], "mode takes off|trade|answer, not 1"),
-        ("mode", [["off"]], "mode takes off|trade|answer, not ['off']"),
+        ("mode", ["TRADE"], "mode takes off|trade|answer|follow, not 'TRADE'"),
+        ("mode", [1], "mode takes off|trade|answer|follow, not 1"),
+        ("mode", [["off"]], "mode takes off|trade|answer|follow, not ['off']"),
     ],
 )
 def test_what_cannot_be_taken_gets_one_line(name: str, given_: list[object], says: str) -> None:

@@ -104,7 +104,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("[session]\nbars = true", "[session] bars takes 1 to 64, not True"),
         ("[session]\nbpm = nan", "[session] bpm takes 20 to 400, not nan"),
         (f"[session]\nbpm = {10**400}", "[session] bpm takes 20 to 400, not 10000"),
-        ("[session]\nmode = ['off']", "[session] mode takes off|trade|answer, not ['off']"),
+        ("[session]\nmode = ['off']", "[session] mode takes off|trade|answer|follow, not ['off']"),
         ("[session]\nmeter = 4", "meter has to be a text in quotes, not 4"),
         ("[session]\nmeter = '4/5'", "meter has to be like 4/4, 3/4 or 6/8, not '4/5'"),
         ("[session]\nclock = 'link'", "[session] clock takes auto|internal|midi, not 'link'"),
@@ -241,7 +241,7 @@ def test_flags_override_what_was_set() -> None:
     [
         (["--bars", "0"], "bars takes 1 to 64, not '0'"),
         (["--bpm", "-5"], "bpm takes 20 to 400, not '-5'"),
-        (["--mode", "jam"], "mode takes off|trade|answer, not 'jam'"),
+        (["--mode", "jam"], "mode takes off|trade|answer|follow, not 'jam'"),
     ],
 )
 def test_a_flag_that_cannot_be(argv: list[str], says: str) -> None:

@@ -70,6 +70,49 @@ def test_segue_yields_when_the_player_comes_back() -> None:
     assert ons(table.until(beat=20))[0] == 9.0, "and answers again"
 
 
+def test_or_ends_with_the_beat() -> None:
+    table = Table(mind=PaperMind("C5", step=0.5, hold=0.9), mode="answer", give_way="beat")
+    table.play("C4", beat=0)
+    table.press("E4", beat=5.25)
+    heard = table.until(beat=8)
+    assert heard[-2:] == [(5.5, "on", "C5"), (6.0, "off", "C5")]
+    assert table.told(Handover)[-1].beat == 6.0
+    table.release("E4", beat=8.25)
+    assert ons(table.until(beat=20))[0] == 11.0, "and answers again"
+
+
+def test_or_plays_its_turn_out() -> None:
+    table = Table(mind=PaperMind("C5"), mode="answer", give_way="along", bars=1)
+    table.play("C4", beat=0)
+    table.play("E4", beat=5.25)
+    assert ons(table.until(beat=8)) == [3.0, 4.0, 5.0, 6.0, 7.0]
+    assert table.told(Handover)[-1].beat == 8.0
+
+
+def test_who_is_early_on_his_next_bar_does_not_interrupt() -> None:
+    table = Table(mind=PaperMind("C5"), mode="answer", bars=1)
+    table.play("C4", beat=0)
+    table.press("E4", beat=7.8)
+    assert ons(table.until(beat=12)) == [3.0, 4.0, 5.0, 6.0, 7.0]
+    assert table.told(Handover)[-1].beat == 8.0
+
+
+def test_a_player_without_rests_is_answered_sooner() -> None:
+    """Legato: half of the two beats that are set, and on to the next beat."""
+    table = table_of(bars=1)
+    table.play("C4 D4 E4 F4 G4 F4 E4 D4 C4", beat=0, hold=1.0)
+    assert ons(table.until(beat=20))[0] == 11.0
+
+
+def test_a_player_who_leaves_holes_is_left_to_finish() -> None:
+    """Rests of a beat and three quarters: one and a half times that ends the phrase."""
+    table = table_of(bars=1)
+    table.play("C4 D4 E4 F4 G4 F4 E4 D4 C4", beat=0, step=2.0, hold=0.25)
+    table.until(beat=16.25 + 2.5)
+    assert table.told(StateChanged)[-1].phase == "listening"
+    assert ons(table.until(beat=24))[0] == 20.0
+
+
 def test_on_a_foot_switch() -> None:
     table = table_of(silence=32.0, bars=1)
     table.play("C4 D4 E4", beat=0)

@@ -1,6 +1,7 @@
 """A mind that is slow, silent, dies and comes back: the music goes on. Beats at 120 bpm."""
 
-from musicians import PaperMind, Table, pitch_of
+import pytest
+from musicians import PaperMind, Table, ons, pitch_of
 
 from daemon.events import Cut, MindIn, Planned, StateChanged, Tell
 from engine.protocol import Cancel, Continue, Drafted, Note, Prompt
@@ -137,14 +138,20 @@ def test_the_whole_chord_is_played_though_its_last_tone_came_late() -> None:
     assert table.told(Cut) == []
 
 
-def test_a_tone_later_than_that_is_cut() -> None:
+@pytest.mark.parametrize(("note_ms", "lands"), [(80, [16.25]), (190, [16.25]), (210, [])])
+def test_a_tone_later_than_that_waits_for_the_next_sixteenth_or_is_cut(
+    note_ms: float, lands: list[float]
+) -> None:
+    """At 120 bpm a sixteenth is 125 ms; the draft is asked for 500 ms before the line."""
+
     def plays(request: Continue) -> list[Note]:
         return [Note(request.from_beat, pitch_of(name), 1.0, 80) for name in ("C5", "E5")]
 
-    table = Table(mind=PaperMind(plays=plays, first_ms=430, note_ms=80))
+    table = Table(mind=PaperMind(plays=plays, first_ms=430, note_ms=note_ms))
     table.play("C4", beat=0)
-    table.until(beat=20)
-    assert [cut.note.pitch for cut in table.told(Cut)] == [pitch_of("E5")]
+    heard = ons(table.until(beat=20))
+    assert [beat for beat, name in heard if name == "E5"] == lands
+    assert [cut.note.pitch for cut in table.told(Cut)] == [pitch_of("E5")] * (not lands)
 
 
 def test_notes_of_a_withdrawn_draft_are_nobodys_business() -> None:

@@ -94,7 +94,8 @@ def test_what_was_committed_but_not_begun_is_not_played() -> None:
     table.play("C4", beat=0)
     table.command("handback", beat=5 - 0.02)
     assert table.until(beat=12) == [(4.0, "on", "C5"), (4.5, "off", "C5")]
-    assert [note.note.pitch for note in table.told(NoteEnded)] == [60, 72]
+    ended = [(ended.note.pitch, ended.note.duration) for ended in table.told(NoteEnded)]
+    assert ended == [(60, 0.5), (72, 0.5), (74, 0.0)], "what was told as begun is told as ended"
     assert table.mind is not None
     assert [note.pitch for note in sorted(table.mind.known.values())] == [60, 72]
 

@@ -152,16 +152,29 @@ def test_another_length_of_turn_counts_from_the_next_turn_that_is_planned() -> N
     table = Table(mind=PaperMind())
     table.play("C4", beat=0)
     table.command("bars", 2, beat=4)
+    table.play("C4", beat=36)
     table.until(beat=60)
     assert [handover.beat for handover in table.told(Handover)] == [16.0, 32.0, 40.0, 48.0, 56.0]
 
 
-def test_the_music_can_be_silent_and_segue_still_has_its_turn() -> None:
-    table = Table(mind=PaperMind())
+def test_a_player_who_rests_for_a_turn_is_traded_with_all_the_same() -> None:
+    table = Table(mind=PaperMind(), bars=1)
     table.play("C4", beat=0)
-    table.until(beat=100)
+    table.play("C4", beat=16)
+    table.until(beat=23)
     lines = [handover.beat for handover in table.told(Handover)]
-    assert lines == [16.0, 32.0, 48.0, 64.0, 80.0, 96.0]
+    assert lines == [4.0, 8.0, 12.0, 16.0, 20.0]
+
+
+def test_but_segue_does_not_trade_with_itself_for_ever() -> None:
+    table = Table(mind=PaperMind(), bars=1)
+    table.play("C4", beat=0)
+    table.until(beat=40)
+    lines = [handover.beat for handover in table.told(Handover)]
+    assert lines == [4.0, 8.0, 12.0, 16.0]
+    table.play("C4", beat=41)
+    table.until(beat=46)
+    assert [handover.beat for handover in table.told(Handover)][4:] == [44.0]
 
 
 def test_another_tempo_in_an_answer() -> None:

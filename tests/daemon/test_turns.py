@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from daemon.turns import TABLE, Action, Event, Mode, Phase, Turns
+from daemon.turns import GIVE_WAY, TABLE, Action, Event, Mode, Phase, Turns
 from engine.protocol import Meter
 
 FOUR_FOUR = (Meter(0.0, 4, 4),)
@@ -140,10 +140,52 @@ def test_what_is_not_in_the_table_changes_nothing(mode: Mode, phase: Phase, even
     turns = Turns(mode, 4, phase=phase, entry_beat=16.0, exit_beat=32.0)
     action = turns.on(event, beat=5.0, meters=FOUR_FOUR)
     if (mode, phase, event) in TABLE:
-        assert (turns.phase, action) == TABLE[mode, phase, event]
+        expected = TABLE[mode, phase, event]
+        expected = GIVE_WAY["stop"] if expected[1] is Action.GIVE_WAY else expected
+        assert (turns.phase, action) == expected
     else:
         assert action is None
         assert turns == Turns(mode, 4, phase=phase, entry_beat=16.0, exit_beat=32.0)
+
+
+@pytest.mark.parametrize(
+    ("give_way", "phase", "exit_beat"),
+    [("stop", "listening", 16), ("beat", "yielding", 10), ("along", "yielding", 16)],
+)
+def test_how_segue_gives_way(give_way: str, phase: str, exit_beat: float) -> None:
+    turns = Turns(Mode.ANSWER, 2, give_way, Phase.ANSWERING, entry_beat=8.0, exit_beat=16.0)
+    turns.on(Event.PLAYED, beat=9.3, meters=FOUR_FOUR)
+    assert (turns.phase, turns.exit_beat) == (phase, exit_beat)
+
+
+@pytest.mark.parametrize("give_way", GIVE_WAY)
+def test_who_is_a_sixteenth_early_on_the_next_bar_takes_nothing_away(give_way: str) -> None:
+    turns = Turns(Mode.ANSWER, 2, give_way, Phase.ANSWERING, entry_beat=8.0, exit_beat=16.0)
+    assert turns.on(Event.PLAYED, beat=15.75, meters=FOUR_FOUR) is None
+    assert (turns.phase, turns.exit_beat) == (Phase.YIELDING, 16.0)
+    turns.on(Event.LINE, beat=16.0, meters=FOUR_FOUR)
+    assert turns.phase is Phase.LISTENING
+
+
+def test_to_follow_is_to_stay_for_one_bar_more() -> None:
+    assert conversation(
+        Mode.FOLLOW,
+        (Event.PLAYED, 1.0),
+        (Event.LEAD, 3.0),
+        (Event.LINE, 4.0),
+        (Event.PLAYED, 5.0),
+        (Event.LEAD, 7.0),
+        (Event.LEAD, 11.0),
+        (Event.LINE, 16.0),
+    ) == [
+        "listening 4-8",
+        "cued 4-8",
+        "answering 4-8",
+        "answering 4-8",
+        "answering 4-12",
+        "answering 4-16",
+        "idle 4-16",
+    ]
 
 
 @pytest.mark.parametrize("mode", Mode)
@@ -152,13 +194,13 @@ def test_from_every_phase_a_stop_and_another_mode_lead_home(mode: Mode) -> None:
         for event in (Event.STOPPED, Event.MODE):
             after, action = TABLE[mode, phase, event]
             assert after is Phase.IDLE
-            assert (action is Action.SILENCE) == (phase is Phase.ANSWERING)
+            assert (action is Action.SILENCE) == (phase in (Phase.ANSWERING, Phase.YIELDING))
 
 
 @pytest.mark.parametrize("mode", Mode)
 def test_only_a_cue_leads_into_an_answer_and_only_with_a_draft(mode: Mode) -> None:
     for (table_mode, phase, event), (after, action) in TABLE.items():
-        if table_mode is mode and after is Phase.ANSWERING:
+        if table_mode is mode and after is Phase.ANSWERING is not phase:
             assert phase in (Phase.CUED, Phase.CALLED)
             assert (event, action) == (Event.LINE, Action.ENTER)
         if table_mode is mode and after in (Phase.CUED, Phase.CALLED):
