@@ -4,6 +4,7 @@ A `Transport` is one straight piece of the tempo map: a place where beat and tim
 tempo. Following a changing tempo means replacing it by a new one, at the moment of change.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 NS_PER_MINUTE = 60_000_000_000
@@ -11,12 +12,16 @@ NS_PER_MINUTE = 60_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Transport:
-    """At `anchor_ns` the music is at `anchor_beat`, and goes on at `bpm` while `playing`."""
+    """At `anchor_ns` the music is at `anchor_beat`, and goes on at `bpm` while `playing`.
+
+    It is never before `least_beat`: a line that was corrected backwards waits there for its time.
+    """
 
     anchor_ns: int = 0
     anchor_beat: float = 0.0
     bpm: float = 120.0
     playing: bool = False
+    least_beat: float = -math.inf
 
     @property
     def ns_per_beat(self) -> float:
@@ -26,8 +31,9 @@ class Transport:
     def beat_at(self, t_ns: int) -> float:
         """Return the beat at `t_ns`; a transport that stands still stays at its anchor."""
         if not self.playing:
-            return self.anchor_beat
-        return self.anchor_beat + (t_ns - self.anchor_ns) / self.ns_per_beat
+            return max(self.anchor_beat, self.least_beat)
+        beat = self.anchor_beat + (t_ns - self.anchor_ns) / self.ns_per_beat
+        return max(beat, self.least_beat)
 
     def ns_at(self, beat: float) -> int:
         """Return the time of `beat` at this tempo, as if the music played on."""
@@ -43,4 +49,12 @@ class Transport:
 
     def at_tempo(self, t_ns: int, bpm: float) -> "Transport":
         """Go on from where the music is at `t_ns` in another tempo."""
-        return Transport(t_ns, self.beat_at(t_ns), bpm, self.playing)
+        return replace(self, anchor_ns=t_ns, anchor_beat=self.beat_at(t_ns), bpm=bpm)
+
+    def shifted(self, beats: float) -> "Transport":
+        """The same line, so many beats further on."""
+        return replace(self, anchor_beat=self.anchor_beat + beats)
+
+    def never_before(self, beat: float) -> "Transport":
+        """The same line, where `beat` has been reached already."""
+        return replace(self, least_beat=beat)
