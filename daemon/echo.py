@@ -23,8 +23,6 @@ NS_PER_MS = 1_000_000
 #: A DAW's way from its MIDI input to its MIDI output: two buffers of 2048 frames at 44.1 kHz are
 #: 93 ms, a Bluetooth hop adds some 20. Longer would swallow what a player repeats after Segue.
 WINDOW_NS = 150 * NS_PER_MS
-#: Nothing comes back before it left; this allows for times that were rounded.
-EARLY_NS = 2 * NS_PER_MS
 #: So many of our notes in a row that all came back are no chance.
 SURE_NOTES = 3
 #: What is remembered: more notes than can leave within the window.
@@ -96,7 +94,7 @@ class EchoGuard:
         for struck in reversed(self._struck):
             if (struck.pitch, struck.velocity) != (key[1], velocity):
                 continue
-            if -EARLY_NS <= came_ns - struck.left_ns <= WINDOW_NS:
+            if 0 < came_ns - struck.left_ns <= WINDOW_NS:  # nothing comes back before it left
                 if struck.echo_ns is None:
                     struck.echo_ns = came_ns - struck.left_ns
                 self._echoing[key] += 1
@@ -116,7 +114,7 @@ class EchoGuard:
 
     def _just_released(self, came_ns: int, pitch: int) -> bool:
         return any(
-            of in (pitch, None) and -EARLY_NS <= came_ns - left_ns <= WINDOW_NS
+            of in (pitch, None) and 0 < came_ns - left_ns <= WINDOW_NS
             for left_ns, of in self._released
         )
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from daemon.clock_source import ClockSource, Moved
 from daemon.config import SessionConfig
 from daemon.drafting import Drafting
+from daemon.echo import EchoGuard, notice
 from daemon.events import (
     CommandIn,
     Cut,
@@ -23,7 +24,9 @@ from daemon.events import (
     MindIn,
     NoteEnded,
     NoteStarted,
+    Noticed,
     ReleaseAll,
+    Send,
     StateChanged,
     TakeMarked,
     TempoChanged,
@@ -81,6 +84,9 @@ class Session:
         self._effects: list[Effect] = []
         self._emit = self._effects.append
         self._clock = ClockSource(config.clock, self.settings.bpm, self.meters)
+        self._echo = EchoGuard(
+            input_latency_ns=config.input_latency_ns, output_latency_ns=config.output_latency_ns
+        )
         self._timeline = Timeline()
         self._phrasing = Phrasing()
         self._feel = Feel()
@@ -145,6 +151,11 @@ class Session:
     def _taken_effects(self) -> list[Effect]:
         effects = self._effects.copy()
         self._effects.clear()
+        for effect in effects:
+            if isinstance(effect, Send):
+                self._echo.sent(effect.due_ns, effect.message)
+            elif isinstance(effect, ReleaseAll):
+                self._echo.released(self._now_ns)
         return effects
 
     # What comes in.
@@ -156,6 +167,10 @@ class Session:
             self._moved(self._clock.feed(t_ns, message))
             return
         if message[0] >= 0xF0:
+            return
+        if self._echo.is_echo(t_ns, message):
+            if (lag_ms := self._echo.new_loop_ms()) is not None:
+                self._emit(Noticed(notice(lag_ms)))
             return
         if self._is_foot_switch(message):
             if message[2] >= PEDAL_DOWN:

@@ -97,11 +97,13 @@ commands = st.one_of(
     st.sampled_from(
         [(name, ()) for name in ("takeover", "handback", "panic", "take/record", "take/stop")]
     ),
-    st.tuples(st.just("mode"), st.tuples(st.sampled_from(["off", "trade", "answer"]))),
+    st.tuples(st.just("mode"), st.tuples(st.sampled_from(["off", "trade", "answer", "follow"]))),
     st.tuples(st.just("bars"), st.tuples(st.integers(1, 3))),
     st.tuples(st.just("bpm"), st.tuples(bpms)),
     st.tuples(st.just("enter"), st.tuples(st.sampled_from(["beat", "bar"]))),
     st.tuples(st.just("silence"), st.tuples(st.sampled_from([0.25, 1.0]))),
+    st.tuples(st.just("give_way"), st.tuples(st.sampled_from(["stop", "beat", "along"]))),
+    st.tuples(st.just("feel"), st.tuples(st.sampled_from([0.0, 60.0, 100.0]))),
 )
 durations = st.sampled_from([1e-9, 0.01, 0.25, 1.0, 8.0])
 steps = st.one_of(
@@ -142,8 +144,10 @@ configs = st.builds(
     SessionConfig,
     settings=st.builds(
         Settings,
-        mode=st.sampled_from(["trade", "trade", "answer", "off"]),
+        mode=st.sampled_from(["trade", "trade", "answer", "follow", "off"]),
         bars=st.just(1),
+        give_way=st.sampled_from(["stop", "beat", "along"]),
+        feel=st.sampled_from([0.0, 0.0, 100.0]),
         silence=st.sampled_from([0.5, 1.0]),
         bpm=bpms,
     ),
