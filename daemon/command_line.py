@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "continue": ("daemon.continuation", "continue a MIDI file, offline"),
     "send": ("daemon.send", "give a command to the daemon that runs here"),
     "ports": ("daemon.ports", "the MIDI systems and ports of this machine"),
+    "calibrate": ("daemon.calibrate", "how long a note takes from the output to the input"),
     "doctor": ("daemon.doctor", "what is broken, and how to mend it, one line each"),
     "bench": ("daemon.bench", "figures on this machine, beside those of the peers"),
     "replay": ("daemon.replay", "play a journal again, to the identical take"),

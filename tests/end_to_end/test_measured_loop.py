@@ -1,0 +1,69 @@
+"""`segue calibrate` through a real JACK server: Segue's output wired to its own input."""
+
+import json
+import re
+import subprocess
+import tomllib
+
+import pytest
+
+from daemon.config import Config
+from daemon.takes import segue_command
+
+
+def calibrate(*options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*segue_command(), "calibrate", "--api", "jack", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wire_when_it_waits(process: subprocess.Popen[str]) -> str:
+    """Connect the two ports that the waiting line names; return the line."""
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    out, into = re.findall("'(.*?)'", line)
+    subprocess.run(["jack_connect", out, into], check=True)
+    return line
+
+
+@pytest.mark.usefixtures("jack_server")
+def test_a_loop_through_jack_takes_a_few_periods():
+    process = calibrate("--notes", "20", "--json")
+    assert "waiting from 'Segue Out:Segue Out' to 'Segue In:Segue In'" in wire_when_it_waits(
+        process
+    )
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    figures = json.loads(stdout)
+    assert (figures["notes"], figures["lost"]) == (20, 0)
+    assert 0 < figures["loop_ms"]["p50"] < 50
+    half = figures["loop_ms"]["p50"] / 2
+    assert figures["input_latency_ms"] == pytest.approx(half, abs=0.1)
+    assert figures["ports"] == {
+        "api": "JACK",
+        "in": "Segue In:Segue In",
+        "out": "Segue Out:Segue Out",
+    }
+
+
+@pytest.mark.usefixtures("jack_server")
+def test_its_lines_can_be_copied_into_a_configuration():
+    process = calibrate("--notes", "3", "--split", "output")
+    wire_when_it_waits(process)
+    stdout, _ = process.communicate(timeout=60)
+    (lines,) = re.findall(r"^\[ports\]\n(?:\w+ = .*\n)+", stdout, re.MULTILINE)
+    ports = Config.from_table(tomllib.loads(lines)).ports
+    assert ports.input_latency_ms == 0 < ports.output_latency_ms
+
+
+@pytest.mark.usefixtures("jack_server")
+def test_without_a_cable_it_says_what_to_connect():
+    process = calibrate("--wait", "0.1")
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (1, "")
+    (line,) = stderr.splitlines()
+    assert line.startswith("segue calibrate: nothing comes back from 'Segue Out")
+    assert "connect them" in line
