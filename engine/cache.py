@@ -81,9 +81,9 @@ class TokenCache:
             del self._held[keep:]
         return shared
 
-    def extend(self, tokens: Sequence[int]) -> None:
-        """Let the cache hold these tokens, too."""
-        self._todo += tokens
+    def extend(self, token: int) -> None:
+        """Let the cache hold this token, too."""
+        self._todo.append(token)
 
     def feed(self) -> Logits | None:
         """Feed one chunk; the logits after the last token when all is fed, None before."""

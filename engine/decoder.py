@@ -12,15 +12,14 @@ some 1e-6, and only where two candidates lie closer than that to the drawn numbe
 differ.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
-from random import Random
 
 from engine.cache import CHUNK_TOKENS, Backend, TokenCache
-from engine.grammar import Grammar
+from engine.grammar import Grammar, Kind
 from engine.heard import Heard
+from engine.native_sampling import best_draw
 from engine.protocol import Continue, Note, Prompt
-from engine.sampling import choose
+from engine.sampling import Draw, Sampler
 from engine.tokens import BAR_TOKENS, NOTE_TOKENS, STEP_TOKENS, Placed, Tokenizer
 from engine.window import MOST_EMPTY, Window, window_of
 from models.vocabulary import Vocabulary
@@ -39,7 +38,12 @@ class Decoder:
     """A backend that listens to a session and answers."""
 
     def __init__(
-        self, backend: Backend, vocabulary: Vocabulary, *, chunk: int = CHUNK_TOKENS
+        self,
+        backend: Backend,
+        vocabulary: Vocabulary,
+        *,
+        chunk: int = CHUNK_TOKENS,
+        draw: Draw | None = None,
     ) -> None:
         if backend.capacity < SMALLEST_CAPACITY:
             raise ValueError(
@@ -49,6 +53,7 @@ class Decoder:
         self._cache = TokenCache(backend, chunk=chunk)
         self._budget = int(backend.capacity * PAST_SHARE) - 1  # and BOS
         self._heard = Heard(vocabulary, most=backend.capacity)
+        self._draw = draw or best_draw()
         self._stale = True
 
     def apply(self, prompt: Prompt) -> None:
@@ -72,7 +77,8 @@ class Decoder:
         heard = self._heard
         entry = heard.tokenizer.grid.place_after(request.from_beat)
         window = window_of(heard.sorted, heard.index_at(entry), budget=self._budget)
-        return Answer(self._cache, heard.tokenizer, window, request, budget=self._budget)
+        sampler = Sampler(request.controls, request.seed, self._draw)
+        return Answer(self._cache, heard.tokenizer, window, request, sampler, budget=self._budget)
 
 
 class Answer:
@@ -84,14 +90,15 @@ class Answer:
         tokenizer: Tokenizer,
         window: Window,
         request: Continue,
+        sampler: Sampler,
         *,
         budget: int,
     ) -> None:
         self._cache = cache
         self._tokenizer = tokenizer
         self._request = request
+        self._sampler = sampler
         self._budget = budget
-        self._random = Random(request.seed)
         self._grammar = Grammar(
             tokenizer, from_beat=request.from_beat, until_beat=request.until_beat
         )
@@ -115,50 +122,51 @@ class Answer:
         logits = self._cache.feed()
         if logits is None:
             return None
-        token = choose(logits, self._grammar.allowed(), self._request.controls, self._random)
+        token = self._sampler.choose(logits, self._grammar.allowed())
         self.tokens_chosen += 1
         return self._go_on(token)
 
     def _go_on(self, token: int) -> Note | None:
         """Take a token and, in the middle of a note or bar, all that can only follow it."""
-        words = self._tokenizer.vocabulary
+        kind = self._grammar.take(token)
         note = None
-        if token in words.pitches:
+        if kind is Kind.PITCH:
             self._pitch = token
-        elif token in words.velocities:
+        elif kind is Kind.VELOCITY:
             self._velocity = token
-        elif token in words.durations:
+        elif kind is Kind.DURATION:
             note, token = self._end_note(token)
-        self._grammar.take(token)
-        self._cache.extend([token, *(self._forced() if note is None else ())])
-        if note is not None and self._cache.length + TOKENS_TO_NEXT_NOTE > self._cache.capacity:
+        self._cache.extend(token)
+        if note is None:
+            self._take_forced()
+        elif self._cache.length + TOKENS_TO_NEXT_NOTE > self._cache.capacity:
             self._move_window()
         return note
 
-    def _forced(self) -> Iterator[int]:
-        """The tokens that leave no choice, taken as they come: a Bar's TimeSig above all."""
-        while not self._grammar.finished:
-            allowed = self._grammar.allowed()
-            if len(allowed) > 1 or len(allowed[0]) > 1:
-                return
-            yield (token := allowed[0].start)
-            self._grammar.take(token)
+    def _take_forced(self) -> None:
+        """Take the tokens that leave no choice as they come: a Bar's TimeSig above all."""
+        grammar = self._grammar
+        while not grammar.finished and (token := grammar.only()) is not None:
+            grammar.take(token)
+            self._cache.extend(token)
 
     def _end_note(self, duration: int) -> tuple[Note, int]:
         """The note, cut at the end of the answer, and the token that says what will sound.
 
         The cut note comes back from the player as cut, so the cache should hold it as that.
         """
-        grammar, tokenizer, request = self._grammar, self._tokenizer, self._request
-        where = (grammar.bar.number, grammar.step)
-        note = tokenizer.note(Placed(*where, self._pitch, duration, self._velocity))
+        bar, step = self._grammar.bar, self._grammar.step
+        tokenizer, request = self._tokenizer, self._request
+        placed = Placed(bar.number, step, self._pitch, duration, self._velocity)
+        note = tokenizer.note_in(bar, placed)
         if note.onset < request.from_beat:
             note = replace(note, onset=request.from_beat)
         if note.end > request.until_beat:
             note = replace(note, duration=request.until_beat - note.onset)
-            steps = tokenizer.grid.duration_steps(note.duration, grammar.bar)
+            steps = tokenizer.grid.duration_steps(note.duration, bar)
             duration = tokenizer.vocabulary.duration_token(steps)
-        self._notes.append(Placed(*where, self._pitch, duration, self._velocity))
+            placed = Placed(bar.number, step, self._pitch, duration, self._velocity)
+        self._notes.append(placed)
         return note, duration
 
     def _move_window(self) -> None:

@@ -19,6 +19,7 @@ the first token that leads to its end or past it, a Bar or a Position; that toke
 other, is not part of the answer, and is how the model says that it has no more to say before.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum, auto
 
 from engine.meter import BEAT_TOLERANCE
@@ -60,11 +61,6 @@ class Grammar:
         self._words = words
         self._grid = tokenizer.grid
         self._until = until_beat - BEAT_TOLERANCE
-        self._ranges = {
-            Kind.VELOCITY: words.velocities,
-            Kind.DURATION: words.durations,
-            Kind.BAR: range(words.bar, words.bar + 1),
-        }
         number, self.step = self._grid.place_after(from_beat)
         self.bar = self._grid.bar(number)
         self._last = Kind.POSITION
@@ -72,54 +68,65 @@ class Grammar:
         self._notes_here = 0
         self._bar_is_empty = False
         self._bar_before_is_empty = False
-        self._allowed: list[range] = []  # what follows here, once it was asked for
-        self.finished = self._grid.beat_of(number, self.step) >= self._until
+        self._allowed: Sequence[range] = ()  # what follows here, once it was asked for
+        self.finished = self.bar.beat_of(self.step) >= self._until
 
-    def allowed(self) -> list[range]:
+    def allowed(self) -> Sequence[range]:
         """Token numbers that may follow, as non-empty ranges; at least one."""
         if not self._allowed:
             self._allowed = [found for kind in FOLLOWS[self._last] if (found := self._open(kind))]
         return self._allowed
 
-    def take(self, token: int) -> None:
-        """Go on behind one of the allowed tokens, or finish with it."""
-        self._allowed = []
-        words = self._words
-        if token == words.bar:
-            self._open_bar()
-        elif token in words.time_signatures:
-            self._last = Kind.TIME_SIGNATURE
-        elif token in words.positions:
-            self._go_to(token - words.positions.start)
-        elif token in words.pitches:
-            self._last = Kind.PITCH
+    def only(self) -> int | None:
+        """The token that leaves no choice, if one alone may follow."""
+        allowed = self.allowed()
+        return allowed[0].start if len(allowed) == 1 == len(allowed[0]) else None
+
+    def take(self, token: int) -> Kind:
+        """Go on behind one of the allowed tokens, or finish with it; what it says."""
+        kinds = FOLLOWS[self._last]
+        kind = kinds[0] if len(kinds) == 1 else self._kind(token)
+        self._last = kind
+        self._allowed = ()
+        if kind is Kind.PITCH:
             self._pitch = token
             self._notes_here += 1
-        elif token in words.velocities:
-            self._last = Kind.VELOCITY
-        elif token in words.durations:
-            self._last = Kind.DURATION
+        elif kind is Kind.POSITION:
+            self._go_to(token - self._words.positions.start)
+        elif kind is Kind.BAR:
+            self._open_bar()
+        return kind
+
+    def _kind(self, token: int) -> Kind:
+        """Of a token where several kinds may follow."""
+        if token in self._words.pitches:
+            return Kind.PITCH
+        return Kind.BAR if token == self._words.bar else Kind.POSITION
 
     def _open(self, kind: Kind) -> range:
         """The tokens of a kind that are possible here."""
         words = self._words
-        if kind is Kind.BAR and self._last is Kind.TIME_SIGNATURE and self._bar_before_is_empty:
-            return range(0)
-        if kind is Kind.TIME_SIGNATURE:
-            token = words.time_signature_token(self.bar.metre)
-            return range(token, token + 1)
-        if kind is Kind.POSITION:
-            first = words.positions.start
-            return range(first + self.step + 1, min(first + self.bar.steps, words.positions.stop))
-        if kind is Kind.PITCH:
-            if self._notes_here >= MAX_NOTES_A_STEP:
-                return range(0)
-            lowest = words.pitches.start if self._pitch is None else self._pitch + 1
-            return range(lowest, words.pitches.stop)
-        return self._ranges[kind]
+        match kind:
+            case Kind.VELOCITY:
+                return words.velocities
+            case Kind.DURATION:
+                return words.durations
+            case Kind.PITCH:
+                if self._notes_here >= MAX_NOTES_A_STEP:
+                    return range(0)
+                lowest = words.pitches.start if self._pitch is None else self._pitch + 1
+                return range(lowest, words.pitches.stop)
+            case Kind.POSITION:
+                first, stop = words.positions.start, words.positions.stop
+                return range(first + self.step + 1, min(first + self.bar.steps, stop))
+            case Kind.TIME_SIGNATURE:
+                token = words.time_signature_token(self.bar.metre)
+                return range(token, token + 1)
+            case Kind.BAR:
+                silent = self._last is Kind.TIME_SIGNATURE and self._bar_before_is_empty
+                return range(0) if silent else range(words.bar, words.bar + 1)
 
     def _open_bar(self) -> None:
-        self._last = Kind.BAR
         self._bar_before_is_empty = self._bar_is_empty
         self._bar_is_empty = True
         self.bar = self._grid.bar(self.bar.number + 1)
@@ -127,9 +134,8 @@ class Grammar:
         self.finished = self.bar.start >= self._until
 
     def _go_to(self, step: int) -> None:
-        self._last = Kind.POSITION
         self._bar_is_empty = False
         self._pitch = None
         self._notes_here = 0
         self.step = step
-        self.finished = self._grid.beat_of(self.bar.number, step) >= self._until
+        self.finished = self.bar.beat_of(step) >= self._until

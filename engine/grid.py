@@ -48,6 +48,10 @@ class GridBar:
     steps_a_quarter: int
     steps: int  # steps 0 .. steps - 1 lie before `end`
 
+    def beat_of(self, step: int) -> float:
+        """The beat of a step."""
+        return self.start + step / self.steps_a_quarter
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -113,11 +117,6 @@ class Grid:
         bar = self.bar_at(beat)
         step = math.ceil((beat - BEAT_TOLERANCE - bar.start) * bar.steps_a_quarter)
         return (bar.number, max(0, step)) if step < bar.steps else (bar.number + 1, 0)
-
-    def beat_of(self, bar_number: int, step: int) -> float:
-        """The beat of a step."""
-        bar = self.bar(bar_number)
-        return bar.start + step / bar.steps_a_quarter
 
     def duration_steps(self, beats: float, bar: GridBar) -> int:
         """Round a duration to steps of the bar that it begins in, from 1 to the longest token."""

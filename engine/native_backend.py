@@ -8,16 +8,14 @@ depends neither on the processor nor on how the prompt came to be in the cache.
 """
 
 import ctypes
-import functools
 from collections.abc import Mapping, Sequence
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cache import Logits
+from engine.native_library import library
 
 ROPE_BASE = 10_000.0  # as in models/network.py, which needs torch
 #: The kernel's vectors hold sixteen numbers of one head.
@@ -41,7 +39,7 @@ class NativeBackend:
         """
         if reason := unfit(shape):
             raise ValueError(reason)
-        kernel, available = _kernel(), paths()
+        kernel, available = library(), paths()
         arrays = _arrays(shape, weights)
         pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
         number = available[path or list(available)[-1]]
@@ -98,7 +96,7 @@ class NativeBackend:
 def unfit(shape: Mapping[str, int]) -> str:
     """Why the kernel cannot play a network of this shape, with the remedy; "" if it can."""
     try:
-        _kernel()
+        library()
     except ImportError as error:
         return str(error)
     if wrong := [name for name in SHAPE if not _is_number(shape.get(name))]:
@@ -115,34 +113,12 @@ def _is_number(value: object) -> bool:
 
 def paths() -> dict[str, int]:
     """The instruction sets that run here, the fastest last; ImportError without a kernel."""
-    kernel, found, number = _kernel(), {}, 0
+    kernel, found, number = library(), {}, 0
     while (name := kernel.segue_path(number)) is not None:
         if name:
             found[name.decode()] = number
         number += 1
     return found
-
-
-@functools.cache
-def _kernel() -> Any:
-    here = Path(__file__).resolve().parent
-    files = [path for suffix in EXTENSION_SUFFIXES if (path := here / f"_kernel{suffix}").is_file()]
-    if not files:
-        raise ImportError(
-            "Segue was installed without its compiled kernel; "
-            "install it again where there is a C compiler (gcc or clang)"
-        )
-    try:
-        library = ctypes.CDLL(str(files[0]))
-    except OSError as error:
-        raise ImportError(f"the kernel cannot be loaded: {error}") from error
-    pointer, number = ctypes.c_void_p, ctypes.c_int
-    library.segue_path.restype, library.segue_path.argtypes = ctypes.c_char_p, [number]
-    library.segue_open.restype, library.segue_open.argtypes = pointer, [pointer, pointer, number]
-    library.segue_append.argtypes = [pointer, pointer, number, number, pointer]
-    library.segue_next.argtypes = [pointer, ctypes.c_int32, number, pointer]
-    library.segue_close.restype, library.segue_close.argtypes = None, [pointer]
-    return library
 
 
 def _arrays(

@@ -119,9 +119,15 @@ def serve(socket: "zmq.Socket[bytes]", service: "Service") -> None:
         while socket.poll(0 if service.busy else None):
             player, *frames = socket.recv_multipart()
             for message in _heard(players, player, frames, service):
-                socket.send_multipart([player, encode(message)])
+                _send(socket, player, message)
         for message in service.work():
-            socket.send_multipart([players.latest, encode(message)])
+            _send(socket, players.latest, message)
+
+
+def _send(socket: "zmq.Socket[bytes]", player: bytes, message: FromMind) -> None:
+    # Frame by frame: for each note, `send_multipart` looks at every frame again.
+    socket.send(player, zmq.SNDMORE)
+    socket.send(encode(message))
 
 
 class _Players:

@@ -127,11 +127,18 @@ class _Draft:
         self._note_ms: list[float] = []
 
     def step(self, now_s: Callable[[], float]) -> Note | None:
-        """Step the answer by the clock; the first note's time counts from the request."""
-        begun_s, chosen = now_s(), self.answer.tokens_chosen
-        note = self.answer.step()
+        """Go on by a chunk of the prompt, or to the next note, or to the end.
+
+        Each token's time is taken; the first note's counts from the request.
+        """
+        answer, note = self.answer, None
         ended_s = now_s()
-        if self.answer.tokens_chosen > chosen:
+        while note is None and not answer.finished:
+            begun_s, chosen = ended_s, answer.tokens_chosen
+            note = answer.step()
+            ended_s = now_s()
+            if answer.tokens_chosen == chosen:
+                return None
             self._token_ms.append((ended_s - begun_s) * 1e3)
         if note is not None:
             self._note_ms.append((ended_s - self._last_note_s) * 1e3)

@@ -13,7 +13,7 @@ walk from left to right, so prompts with equal beginnings have equal first token
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from engine.grid import Grid
+from engine.grid import Grid, GridBar
 from engine.protocol import Meter, Note
 from models.vocabulary import Vocabulary
 
@@ -61,10 +61,13 @@ class Tokenizer:
 
     def note(self, placed: Placed) -> Note:
         """The note that a `Placed` stands for."""
+        return self.note_in(self.grid.bar(placed.bar), placed)
+
+    def note_in(self, bar: GridBar, placed: Placed) -> Note:
+        """The same for whoever has the note's bar at hand."""
         words = self.vocabulary
-        bar = self.grid.bar(placed.bar)
         return Note(
-            onset=bar.start + placed.step / bar.steps_a_quarter,
+            onset=bar.beat_of(placed.step),
             pitch=words.lowest_pitch + placed.pitch - words.pitches.start,
             duration=(placed.duration - words.durations.start + 1) / bar.steps_a_quarter,
             velocity=words.velocity_values[placed.velocity - words.velocities.start],

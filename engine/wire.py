@@ -48,7 +48,14 @@ _FIELDS: dict[type, tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind))
     for kind in (*get_args(ToMind), *get_args(FromMind), Note, Meter, Controls)
 }
-_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"))
+
+
+def _values(value: object) -> list[Any]:
+    """The fields of a message, or of a value within one."""
+    return [getattr(value, name) for name in _FIELDS[type(value)]]
+
+
+_JSON = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_values)
 
 Reader = Callable[[object, str], Any]
 
@@ -62,7 +69,7 @@ def encode(value: ToMind | FromMind) -> bytes:
     name = type(value).__name__
     if name not in _MESSAGES:
         raise TypeError(f"{name} does not cross the wire")
-    return _JSON.encode([name, *_plain(value)]).encode()
+    return _JSON.encode([name, *_values(value)]).encode()
 
 
 def decode(frame: bytes) -> ToMind | FromMind:
@@ -79,13 +86,6 @@ def decode(frame: bytes) -> ToMind | FromMind:
     if reader is None:
         raise WireError(f"no message is called {array[0][:40]!r}; known are {', '.join(_MESSAGES)}")
     return cast("ToMind | FromMind", reader(array[1:], array[0]))
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    names = _FIELDS.get(type(value))
-    return value if names is None else [_plain(getattr(value, name)) for name in names]
 
 
 def _no_constant(name: str) -> NoReturn:

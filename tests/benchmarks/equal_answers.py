@@ -75,7 +75,7 @@ def masks(tokens: Sequence[int], vocabulary: Vocabulary) -> Iterator[NDArray[np.
             bar += token == vocabulary.bar
             if token in vocabulary.positions:
                 step = token - vocabulary.positions.start
-                beat = tokenizer.grid.beat_of(bar, step)
+                beat = tokenizer.grid.bar(bar).beat_of(step)
                 grammar = Grammar(tokenizer, from_beat=beat, until_beat=1e9)
             continue
         mask = np.zeros(len(vocabulary), dtype=bool)

@@ -1,21 +1,25 @@
 """What a note costs beside the network: sampling, grammar, token to note, the way to the player.
 
-A mind serves a socket as `segue engine` does. Counted is the time within its backend, and from one
-call of that to the next, which is everything else that a note costs; medians of many answers, and
-the least, since the machine may do something else meanwhile.
+A mind in a process of its own serves a socket as `segue engine` does, as nice as that, and a player
+in this one reads each note as it comes. Counted is the time within the mind's backend, and from one
+call of that to the next, which is everything else that a note costs, the sending with it: the
+processor's caches are as cold as the network leaves them. Medians of many answers, and the least,
+since the machine may do something else meanwhile. What follows in the player is no part of the next
+note's time; a ping there and back, with the mind at rest, says how long the way is.
 
     python tests/benchmarks/note_overhead.py [--checkpoint PATH] [--backend NAME] [--answers N]
 """
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from time import perf_counter
 
@@ -26,13 +30,26 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from engine.backends import NAMES, open_model
 from engine.cache import Backend, Logits
 from engine.decoder import Decoder
-from engine.protocol import Continue, Controls, Drafted, Finished, Meter, Note, Prompt, Ready
-from engine.server import serve
+from engine.protocol import (
+    Continue,
+    Controls,
+    Drafted,
+    Finished,
+    FromMind,
+    Meter,
+    Note,
+    Ping,
+    Pong,
+    Prompt,
+    Ready,
+)
+from engine.server import NICENESS, serve
 from engine.service import Service
 from engine.wire import decode, encode
 
 PLAYED = tuple((k, Note(k / 2, 48 + (5 * k) % 24, 0.5, 40 + 8 * (k % 8))) for k in range(128))
 FROM_BEAT, UNTIL_BEAT = 64.0, 96.0
+PINGS = 200
 
 
 class Timed:
@@ -42,7 +59,6 @@ class Timed:
         self._backend = backend
         self.capacity = backend.capacity
         self.within_s = self.between_s = 0.0
-        self.calls = 0
         self._left_s = 0.0
 
     @property
@@ -62,14 +78,11 @@ class Timed:
         return logits
 
     def rewind(self, length: int) -> None:
+        """An answer begins; the time since the one before is nobody's."""
+        self._left_s = 0.0
         self._backend.rewind(length)
 
-    def rest(self) -> None:
-        """The time up to the next call is nobody's."""
-        self._left_s = 0.0
-
     def _enter(self) -> float:
-        self.calls += 1
         now_s = perf_counter()
         self.between_s += now_s - (self._left_s or now_s)
         return now_s
@@ -79,47 +92,96 @@ class Timed:
         self.within_s += self._left_s - begun_s
 
 
-def answer(dealer: "zmq.Socket[bytes]", timed: Timed, seed: int) -> tuple[float, float]:
-    """Microseconds a note within the backend and beside it, from its first token to the end."""
-    timed.rest()
-    within_s, between_s = timed.within_s, timed.between_s
-    dealer.send(encode(Continue(seed, FROM_BEAT, UNTIL_BEAT, Controls(), seed)))
-    calls = -1
-    while calls != timed.calls:  # who listens meanwhile takes the interpreter's lock
-        calls = timed.calls
-        time.sleep(0.1)
-    notes = 0
-    while not isinstance(said := decode(dealer.recv()), Finished):
-        notes += isinstance(said, Drafted)
-    return (timed.within_s - within_s) / notes * 1e6, (timed.between_s - between_s) / notes * 1e6
+def mind(address: str, checkpoint: Path | None, backend: str, told: Connection) -> None:
+    """Serve for ever; say the times so far to whoever asks."""
+    os.nice(NICENESS)
+    model = open_model(checkpoint, backend=backend)
+    timed = Timed(model.backend)
+    service = Service(Decoder(timed, model.vocabulary), Ready(model.kind, model.parameters, 0))
+    service.warm_up()
+
+    def tell() -> None:
+        while True:
+            told.recv()
+            told.send((timed.within_s, timed.between_s))
+
+    threading.Thread(target=tell, daemon=True).start()
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.bind(address)
+        serve(router, service)
+
+
+class Player:
+    """The other end, which reads each note as it comes."""
+
+    def __init__(self, dealer: "zmq.Socket[bytes]", mind: Connection) -> None:
+        self._dealer = dealer
+        self._mind = mind
+
+    def say(self, message: Prompt | Continue | Ping) -> None:
+        self._dealer.send(encode(message))
+
+    def until(self, kind: type[FromMind]) -> list[FromMind]:
+        """All that is said up to the first of a kind."""
+        said = [decode(self._dealer.recv())]
+        while not isinstance(said[-1], kind):
+            said.append(decode(self._dealer.recv()))
+        return said  # type: ignore[return-value]
+
+    def answer(self, seed: int) -> tuple[float, float]:
+        """Microseconds a note within the backend and beside it, from its first token to the end."""
+        before = self._times_s()
+        self.say(Continue(seed, FROM_BEAT, UNTIL_BEAT, Controls(), seed))
+        notes = sum(isinstance(said, Drafted) for said in self.until(Finished))
+        after = self._times_s()
+        within_us, beside_us = (1e6 * (b - a) / notes for a, b in zip(before, after, strict=True))
+        return within_us, beside_us
+
+    def ping_us(self) -> float:
+        """There and back."""
+        begun_s = perf_counter()
+        self.say(Ping(1))
+        self.until(Pong)
+        return 1e6 * (perf_counter() - begun_s)
+
+    def _times_s(self) -> tuple[float, float]:
+        self._mind.send("times")
+        within_s, beside_s = self._mind.recv()
+        return within_s, beside_s
 
 
 def measure(checkpoint: Path | None, backend: str, answers: int) -> dict[str, float | str]:
     """Figures in microseconds a note."""
-    model = open_model(checkpoint, backend=backend)
-    timed = Timed(model.backend)
-    service = Service(Decoder(timed, model.vocabulary), Ready(model.name, model.parameters, 0))
-    service.warm_up()
+    processes = multiprocessing.get_context("spawn")
+    ours, theirs = processes.Pipe()
     with tempfile.TemporaryDirectory() as folder:
-        context = zmq.Context()
-        router, dealer = context.socket(zmq.ROUTER), context.socket(zmq.DEALER)
         address = f"ipc://{folder}/mind"
-        router.bind(address)
-        dealer.connect(address)
-        threading.Thread(target=serve, args=(router, service), daemon=True).start()
-        dealer.send(encode(Prompt(PLAYED, (), (Meter(0.0, 4, 4),), reset=True)))
-        assert isinstance(decode(dealer.recv()), Ready)
-        answer(dealer, timed, 0)  # the prompt, and the first call in the thread of the mind
-        rows = [answer(dealer, timed, seed) for seed in range(answers)]
+        process = processes.Process(target=mind, args=(address, checkpoint, backend, theirs))
+        process.start()
+        try:
+            with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+                dealer.linger = 0
+                dealer.connect(address)
+                player = Player(dealer, ours)
+                player.say(Prompt(PLAYED, (), (Meter(0.0, 4, 4),), reset=True))
+                (ready,) = player.until(Ready)
+                player.answer(0)  # the prompt
+                rows = [player.answer(seed) for seed in range(answers)]
+                pings = [player.ping_us() for _ in range(PINGS)]
+        finally:
+            process.kill()
+            process.join()
+    assert isinstance(ready, Ready)
     within, beside = min(rows, key=sum)
     return {
-        "backend": model.kind,
+        "backend": ready.model,
         "answers": answers,
         "network_us_p50": statistics.median(within for within, _ in rows),
         "beside_us_p50": statistics.median(beside for _, beside in rows),
         "share_p50": statistics.median(beside / (beside + within) for within, beside in rows),
         "network_us_min": within,
         "beside_us_min": beside,
+        "ping_us_p50": statistics.median(pings),
     }
 
 
@@ -131,7 +193,6 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=40)
     args = parser.parse_args()
     print(json.dumps(measure(args.checkpoint, args.backend, args.answers), indent=1), flush=True)
-    os._exit(0)  # the mind serves for ever
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def test_bars_before_the_first_meter_count_backward() -> None:
     assert grid.bar(0).start == 8.0
     assert grid.bar(-2).start == 2.0
     assert grid.bar_at(0.0).number == -3
-    assert grid.beat_of(-3, 12) == 0.0
+    assert grid.bar(-3).beat_of(12) == 0.0
 
 
 def test_the_first_step_at_or_after_a_beat() -> None:
@@ -106,7 +106,7 @@ def test_rounding_moves_an_onset_by_half_a_step_and_a_bit(
     grid = Grid(map_of_meters, VOCABULARY)
     number, step = grid.place(beat)
     assert 0 <= step < grid.bar(number).steps
-    assert abs(grid.beat_of(number, step) - beat) <= 1.01 / 12
+    assert abs(grid.bar(number).beat_of(step) - beat) <= 1.01 / 12
     bar_number, after = grid.place_after(beat)
-    assert grid.beat_of(bar_number, after) >= beat - 1e-6
-    assert grid.place(grid.beat_of(number, step)) == (number, step)
+    assert grid.bar(bar_number).beat_of(after) >= beat - 1e-6
+    assert grid.place(grid.bar(number).beat_of(step)) == (number, step)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import native_backend
+from engine import native_library
 from engine.cache import Logits
 from engine.native_backend import NativeBackend, paths, unfit
 from engine.torch_backend import TorchBackend
@@ -179,12 +179,12 @@ def test_networks_that_do_not_fit_are_refused(weights: dict[str, Any]) -> None:
 def test_where_there_was_no_compiler_it_says_so(
     monkeypatch: pytest.MonkeyPatch, weights: dict[str, Any]
 ) -> None:
-    native_backend._kernel.cache_clear()
-    monkeypatch.setattr(native_backend, "__file__", str(Path("/nowhere/native_backend.py")))
+    native_library.library.cache_clear()
+    monkeypatch.setattr(native_library, "__file__", str(Path("/nowhere/native_library.py")))
     try:
         assert "C compiler" in unfit(SHAPE)
         with pytest.raises(ValueError, match="without its compiled kernel"):
             NativeBackend(SHAPE, weights)
     finally:
         monkeypatch.undo()
-        native_backend._kernel.cache_clear()
+        native_library.library.cache_clear()
