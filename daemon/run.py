@@ -30,7 +30,7 @@ from daemon.config import (
     parse_latency_ms,
     parse_meter,
 )
-from daemon.events import Effect, TakeMarked
+from daemon.events import Effect, Noticed, TakeMarked
 from daemon.housekeeping import Housekeeping
 from daemon.live import Live, World
 from daemon.runtime import Runtime
@@ -182,7 +182,9 @@ def world(
             if message is not None:
                 for stream in streams:
                     stream(*message)
-            if isinstance(effect, TakeMarked) and not effect.recording:
+            if isinstance(effect, Noticed):
+                say(effect.text)
+            elif isinstance(effect, TakeMarked) and not effect.recording:
                 write_midi(journal, done=say, close=False)
 
         send = release_first(out.send, config.session.channel) if was_cut_off else out.send
