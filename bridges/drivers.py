@@ -93,9 +93,8 @@ class JackServer:
         self._frame, self._moved_ns = self.frame(), time.monotonic_ns()
 
     def _open_client(self) -> int:
-        client: int | None = self._library.jack_client_open(
-            b"Segue watch", JACK_NO_START_SERVER, None
-        )
+        name = f"Segue watch {os.getpid()}".encode()  # one of its own for each Segue
+        client: int | None = self._library.jack_client_open(name, JACK_NO_START_SERVER, None)
         if client is None:
             raise BridgeError("no JACK server answers: start one with jackd")
         return client

@@ -112,7 +112,7 @@ def choose_api(preferred: str | None = None) -> Api:
     for api in candidates:
         if why_silent(api) is None:
             return api
-    silent = " nor ".join(api.name for api in candidates) or "nothing"
+    silent = " and ".join(api.name for api in candidates) or "none that python-rtmidi knows"
     fix = _NO_MIDI.get(sys.platform, "start your MIDI system")
     raise MidiUnavailable(f"no MIDI system answers (asked {silent}): {fix}")
 

@@ -3,11 +3,12 @@
 Each module has `add_arguments(parser)` and `run(args) -> exit code`, and is imported only when its
 word is given, so that `segue run` starts with no more than it needs.
 
-Exit codes: 0 done, 1 failed, 2 wrong use or configuration.
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 130 interrupted with Ctrl-C.
 """
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -31,6 +32,8 @@ SUBCOMMANDS = {
 
 #: What training and export need, and playing does not.
 TRAINING = ("miditok", "onnx", "safetensors", "symusic", "torch")
+#: What a shell says of a command that SIGINT ended: 128 and the number of the signal.
+INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
@@ -46,15 +49,25 @@ def main(argv: Sequence[str]) -> int:
         "command", choices=SUBCOMMANDS, metavar="COMMAND", help="one of those below"
     )
     args = parser.parse_args(argv[:1])
-    module_name, description = SUBCOMMANDS[args.command]
+    try:
+        return run(args.command, argv[1:])
+    except KeyboardInterrupt:  # everything was closed on the way here; again, and it ends at once
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        print(f"segue {args.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(command: str, argv: Sequence[str]) -> int:
+    """Run one command with its own arguments and return its exit code."""
+    module_name, description = SUBCOMMANDS[command]
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name in TRAINING:
-            print(f"segue {args.command} needs pip install 'segue[train]'", file=sys.stderr)
+            print(f"segue {command} needs pip install 'segue[train]'", file=sys.stderr)
             return 2
         raise
-    own = argparse.ArgumentParser(prog=f"segue {args.command}", description=description)
+    own = argparse.ArgumentParser(prog=f"segue {command}", description=description)
     module.add_arguments(own)
-    code: int = module.run(own.parse_args(argv[1:]))
+    code: int = module.run(own.parse_args(argv))
     return code

@@ -118,9 +118,11 @@ def check_mind(config: Config) -> Iterable[Finding]:
 def check_clock(config: Config) -> Iterable[Finding]:
     """Who leads, and how late a sleep of a millisecond ends on this machine."""
     leads = {
-        "auto": "internal, until a MIDI clock is heard",
+        "auto": "internal, until a host starts its MIDI clock",
         "internal": "internal",
         "midi": "MIDI clock at the input port",
+        "link": "Ableton Link",
+        "host": "the host's transport, over OSC",
     }
     yield Finding("clock", leads[config.session.clock])
     ask_for_real_time()

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from bridges.control import BridgeError, Reply, Value
-from bridges.midi import Api, InputPort, OutputPort, choose_api
+from bridges.midi import IN_NAME, OUT_NAME, Api, InputPort, OutputPort, choose_api
 from bridges.osc import OscBridge
 from bridges.zeromq import ZmqBridge
 from daemon.commands import CommandError
@@ -178,6 +178,8 @@ def world(
         say(f"MIDI through {api.name}: in '{in_.name}', out '{out.name}'")
 
         def publish(effect: Effect) -> None:
+            if isinstance(effect, Noticed):
+                effect = named(effect, config.ports)
             message = message_of(effect)
             if message is not None:
                 for stream in streams:
@@ -190,6 +192,12 @@ def world(
         send = release_first(out.send, config.session.channel) if was_cut_off else out.send
         yield World(send=send, publish=publish)
         say("stopping; once more to force")
+
+
+def named(notice: Noticed, ports: PortsConfig) -> Noticed:
+    """The notice with the ports that were asked for in place of our virtual ones."""
+    text = notice.text.replace(IN_NAME, ports.input or IN_NAME)
+    return Noticed(text.replace(OUT_NAME, ports.output or OUT_NAME))
 
 
 def release_first(send: Callable[[bytes], object], channel: int) -> Callable[[bytes], object]:

@@ -13,6 +13,8 @@ def main() -> None:
     here = Path(__file__).resolve().parent
     root = here if (here / "engine").is_dir() else here.parents[1]  # wheel | checkout
     sys.path.insert(0, str(root))
-    from daemon.command_line import main as run
-
+    try:
+        from daemon.command_line import main as run
+    except KeyboardInterrupt:  # this early there is nothing to say yet
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))
