@@ -68,10 +68,11 @@ class HostClock:
 
     def feed(self, t_ns: int, *, playing: bool, beat: float, bpm: float) -> Transport:
         """Take a report; return the line that follows from it."""
+        appears = self.starts_with(t_ns, playing=playing)
         self._count_gap(t_ns, playing)
         told = Transport(t_ns, beat, bpm, playing)
         same_tempo = abs(bpm - self._line.bpm) <= SAME_TEMPO * bpm
-        if self._exact or not (playing and self._line.playing and same_tempo):
+        if self._exact or appears or not playing or not same_tempo:
             return self._begin(told)
         expected = self._line.beat_at(t_ns)
         error = self._nearest(beat, expected) - expected

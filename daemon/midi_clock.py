@@ -26,6 +26,8 @@ ALPHA_FLOOR = 0.15
 BETA_FLOOR = ALPHA_FLOOR**2 / (2 - ALPHA_FLOOR)
 #: A gap longer than this many periods is a pause of the clock, not jitter: lock anew.
 PAUSE_TICKS = 6
+#: A clock that plays and says nothing for this long is lost.
+SILENCE_NS = 1_000_000_000
 #: Tempi outside of this range are not music; a tick that would imply one is a new beginning.
 MIN_BPM, MAX_BPM = 20.0, 400.0
 
@@ -42,6 +44,11 @@ class MidiClock:
         self._ticks = 0  # since the filter was started
         self._tick_ns = 0.0  # filtered time of the last tick
         self._period_ns = NS_PER_MINUTE / bpm / TICKS_PER_BEAT
+
+    @property
+    def lost_ns(self) -> int | None:
+        """When the clock counts as lost if no tick comes before; None while it stands still."""
+        return round(self._tick_ns) + SILENCE_NS if self.playing else None
 
     def feed(self, t_ns: int, message: bytes) -> Transport | None:
         """Take one realtime or song-position message; return the new transport if it moved.
