@@ -16,12 +16,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from models.architectures import (
+    ARCHITECTURES,
+    FLAT,
+    NESTED,
+    AnyNetwork,
+    Architecture,
+    architecture_of,
+)
 from models.description import (
     FORMAT,
     CheckpointError,
@@ -31,7 +39,8 @@ from models.description import (
     weights_folder,
 )
 from models.files import replacing
-from models.network import Network, NetworkConfig
+from models.nested.network import NestedNetwork
+from models.network import Network
 from models.vocabulary import Vocabulary, tokenizer_settings
 
 LICENCE = (
@@ -39,18 +48,20 @@ LICENCE = (
     "models/CARD.md names them and their authors."
 )
 
+AnyOf = TypeVar("AnyOf", Network, NestedNetwork, AnyNetwork)
+
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Generic[AnyOf]):
     """A network in evaluation mode, its vocabulary, and where it comes from."""
 
-    network: Network
+    network: AnyOf
     vocabulary: Vocabulary
     provenance: dict[str, Any]  # steps, tokens, data, validation loss: whatever training noted
     licence: str = LICENCE
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def save_checkpoint(path: Path, checkpoint: Checkpoint[AnyOf]) -> None:
     """Write both files, each whole or not at all; `path` may carry either suffix or none.
 
     Raises CheckpointError when the disk refuses.
@@ -62,6 +73,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     description = {
         "format": FORMAT,
+        "architecture": architecture_of(checkpoint.network.config).name,
         "network": asdict(checkpoint.network.config),
         "licence": checkpoint.licence,
         "provenance": checkpoint.provenance,
@@ -79,19 +91,45 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"cannot write the checkpoint {weights_path}: {error}") from error
 
 
-def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint:
-    """Read both files into a float32 network; raises CheckpointError with the remedy."""
+def load_checkpoint(path: Path, *, device: str = "cpu") -> Checkpoint[Network]:
+    """Read both files into a flat float32 network; raises CheckpointError with the remedy."""
+    checkpoint = load_any(path, wanted=FLAT, device=device)
+    assert isinstance(checkpoint.network, Network)
+    return Checkpoint(
+        checkpoint.network, checkpoint.vocabulary, checkpoint.provenance, checkpoint.licence
+    )
+
+
+def load_nested(path: Path, *, device: str = "cpu") -> Checkpoint[NestedNetwork]:
+    """Read both files into a nested float32 network; raises CheckpointError with the remedy."""
+    checkpoint = load_any(path, wanted=NESTED, device=device)
+    assert isinstance(checkpoint.network, NestedNetwork)
+    return Checkpoint(
+        checkpoint.network, checkpoint.vocabulary, checkpoint.provenance, checkpoint.licence
+    )
+
+
+def load_any(
+    path: Path, *, wanted: Architecture | None = None, device: str = "cpu"
+) -> Checkpoint[AnyNetwork]:
+    """Read both files into a float32 network of the `wanted` architecture, or of any."""
     weights_path, json_path = _pair(path)
     description = read_description(path)
     vocabulary = vocabulary_of(description, json_path)
+    architecture = _architecture(description, json_path)
+    if wanted is not None and architecture is not wanted:
+        raise CheckpointError(
+            f"{json_path} describes a {architecture.name} network where a {wanted.name} one is "
+            "needed; name another checkpoint"
+        )
     try:
-        config = NetworkConfig(**description["network"])
+        config = architecture.config(**description["network"])
     except (TypeError, ValueError) as error:
         raise CheckpointError(
             f"{json_path} does not describe a network of this version of Segue ({error}); "
             "train it again or take the checkpoint that came with it"
         ) from error
-    network = Network(config)
+    network = architecture.network(config)
     try:
         weights = load_file(weights_path, device="cpu")
         network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
@@ -122,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="copy it to models/weights under this name")
     options = parser.parse_args(arguments)
     try:
-        checkpoint = load_checkpoint(options.path)
+        checkpoint = load_any(options.path)
         if options.name:
             target = weights_folder() / options.name
             save_checkpoint(target, checkpoint)
@@ -131,12 +169,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     described = asdict(checkpoint.network.config) | {
+        "architecture": architecture_of(checkpoint.network.config).name,
         "parameters": checkpoint.network.parameter_count(),
         "provenance": checkpoint.provenance,
         "licence": checkpoint.licence,
     }
     print(json.dumps(described, indent=1, ensure_ascii=False))
     return 0
+
+
+def _architecture(description: dict[str, Any], json_path: Path) -> Architecture:
+    name = description.get("architecture", FLAT.name)  # the first checkpoints do not say
+    if name not in ARCHITECTURES:
+        raise CheckpointError(
+            f"{json_path} describes a network of the architecture {name!r}, which this version of "
+            f"Segue does not know; it knows {' and '.join(ARCHITECTURES)}"
+        )
+    return ARCHITECTURES[name]
 
 
 def _pair(path: Path) -> tuple[Path, Path]:

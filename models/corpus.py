@@ -87,16 +87,16 @@ class Corpora:
 def open_corpora(data: Path, cache: Path, *, copyleft: bool = False, workers: int = 2) -> Corpora:
     """The tokens of a data folder, from the cache if it still fits; raises CorpusError."""
     pieces, weights = find_pieces(data, copyleft=copyleft)
-    fingerprint = _fingerprint(pieces)
+    expected = fingerprint(pieces, f"{CACHE_FORMAT} {standard_vocabulary().tokens}")
     summary_path = cache / "corpus.json"
     try:
         summary = json.loads(summary_path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         summary = {}
-    if summary.get("fingerprint") != fingerprint:
+    if summary.get("fingerprint") != expected:
         summary_path.unlink(missing_ok=True)  # a cache half made must not pass for the old one
         left_out = _tokenize_all(pieces, cache, workers=workers)
-        summary = {"fingerprint": fingerprint, "left_out": left_out}
+        summary = {"fingerprint": expected, "left_out": left_out}
         summary_path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     by_name = {
         corpus: {split: _load(cache, corpus, split) for split in SPLITS}
@@ -165,8 +165,9 @@ def _plain(data: Path) -> Iterator[Piece]:
                     yield Piece("midi", split_by_name(Path(name).name), path, name)
 
 
-def _fingerprint(pieces: list[Piece]) -> str:
-    digest = hashlib.sha256(f"{CACHE_FORMAT} {standard_vocabulary().tokens}".encode())
+def fingerprint(pieces: list[Piece], kind: str) -> str:
+    """What a cache of this kind was made from; another file, size or time is another one."""
+    digest = hashlib.sha256(kind.encode())
     for path in sorted({piece.path for piece in pieces}):
         stat = path.stat() if path.exists() else None
         digest.update(f"{path} {stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())

@@ -32,7 +32,7 @@ from onnx import TensorProto, helper, numpy_helper
 from models.checkpoint import Checkpoint, load_checkpoint
 from models.description import METADATA_KEY, ONNX_FORMAT, CheckpointError, beside
 from models.files import replacing
-from models.network import NORM_EPSILON, NetworkConfig, rope_tables
+from models.network import NORM_EPSILON, Network, NetworkConfig, rope_tables
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def exported(checkpoint: Checkpoint) -> bytes:
+def exported(checkpoint: Checkpoint[Network]) -> bytes:
     """The file of a checkpoint's graph."""
     network = checkpoint.network
     weights = {name: tensor.float().numpy() for name, tensor in network.state_dict().items()}

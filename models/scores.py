@@ -32,19 +32,32 @@ def tokens_of(midi: bytes, vocabulary: Vocabulary, tokenizer: Any) -> list[int]:
     return ids[first_bar:]
 
 
-def keyboard_score(midi: bytes) -> Any:
-    """A symusic Score with one track and supported metres only; raises ScoreError."""
-    symusic = _symusic()
+def read_score(midi: bytes) -> Any:
+    """A symusic Score of a MIDI file; raises ScoreError."""
     if len(midi) > MAX_BYTES:
         raise ScoreError("too large")
     try:
-        score = symusic.Score.from_midi(midi)
+        return _symusic().Score.from_midi(midi)
     except Exception as error:  # symusic raises several kinds, RuntimeError among them
         raise ScoreError("not a readable MIDI file") from error
+
+
+def played_tracks(score: Any) -> list[Any]:
+    """The tracks that a keyboard player could play: no drums, no written accompaniment."""
+    return [
+        track
+        for track in score.tracks
+        if not track.is_drum and track.name.strip() != SYNTHETIC_TRACK
+    ]
+
+
+def keyboard_score(midi: bytes) -> Any:
+    """A symusic Score with one track and supported metres only; raises ScoreError."""
+    symusic = _symusic()
+    score = read_score(midi)
     merged = symusic.Track(program=0, is_drum=False)
-    for track in score.tracks:
-        if not track.is_drum and track.name.strip() != SYNTHETIC_TRACK:
-            merged.notes.extend(track.notes)
+    for track in played_tracks(score):
+        merged.notes.extend(track.notes)
     if not len(merged.notes):
         raise ScoreError("no notes")
     merged.notes.sort()

@@ -16,9 +16,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from models.architectures import ARCHITECTURES, AnyNetwork, Config, architecture_of
 from models.description import CheckpointError
 from models.files import replacing
-from models.network import Network, NetworkConfig
 
 STATE_NAME = "state.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -26,20 +26,21 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(slots=True)
 class Progress:
-    """How far a run has come. Steps and tokens count updates, seconds count work only."""
+    """How far a run has come. Steps count updates, `seen` tokens or notes, seconds work only."""
 
     step: int = 0
-    tokens: int = 0
+    seen: int = 0
     elapsed_s: float = 0.0
-    best_bits: float = float("inf")  # validation, bits per token
+    best_bits: float = float("inf")  # validation, bits per token or note
     best_step: int = 0
-    validations: list[tuple[int, float]] = field(default_factory=list)  # (step, bits per token)
+    validations: list[tuple[int, float]] = field(default_factory=list)  # (step, bits)
 
 
 def save_state(
     folder: Path,
     *,
-    network: Network,
+    network: AnyNetwork,
+    averaged: AnyNetwork,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
     settings: dict[str, Any],
@@ -52,7 +53,10 @@ def save_state(
         for moment in MOMENTS:
             if moment in moments:
                 tensors[f"{moment}/{name}"] = moments[moment].contiguous()
+    for name, parameter in averaged.named_parameters():
+        tensors[f"averaged/{name}"] = parameter.detach().contiguous()
     header = {
+        "architecture": architecture_of(network.config).name,
         "network": json.dumps(asdict(network.config)),
         "progress": json.dumps(asdict(progress)),
         "settings": json.dumps(settings),
@@ -67,7 +71,7 @@ def save_state(
         ) from error
 
 
-def read_settings(folder: Path) -> tuple[NetworkConfig, Progress, dict[str, Any]]:
+def read_settings(folder: Path) -> tuple[Config, Progress, dict[str, Any]]:
     """Shape, counters and settings of a saved run; raises CheckpointError."""
     path = folder / STATE_NAME
     if not path.exists():
@@ -75,16 +79,21 @@ def read_settings(folder: Path) -> tuple[NetworkConfig, Progress, dict[str, Any]
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata()
-        config = NetworkConfig(**json.loads(header["network"]))
+        architecture = ARCHITECTURES[header.get("architecture", "flat")]
+        config = architecture.config(**json.loads(header["network"]))
         counters = json.loads(header["progress"])
+        if "tokens" in counters:  # what runs of the flat network once called it
+            counters["seen"] = counters.pop("tokens")
         counters["validations"] = [(step, bits) for step, bits in counters["validations"]]
         return config, Progress(**counters), json.loads(header["settings"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); start a new run") from error
 
 
-def load_state(folder: Path, *, network: Network, optimizer: torch.optim.Optimizer) -> Progress:
-    """Fill a network and its optimizer from a saved run; raises CheckpointError."""
+def load_state(
+    folder: Path, *, network: AnyNetwork, averaged: AnyNetwork, optimizer: torch.optim.Optimizer
+) -> Progress:
+    """Fill a network, its average and its optimizer from a saved run; raises CheckpointError."""
     _, progress, _ = read_settings(folder)
     with safe_open(folder / STATE_NAME, framework="pt") as file:
         names = set(file.keys())
@@ -99,4 +108,7 @@ def load_state(folder: Path, *, network: Network, optimizer: torch.optim.Optimiz
                             for moment in MOMENTS
                         },
                     }
+            for name, parameter in averaged.named_parameters():
+                kept = f"averaged/{name}"
+                parameter.copy_(file.get_tensor(kept if kept in names else f"weights/{name}"))
     return progress

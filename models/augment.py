@@ -1,0 +1,101 @@
+"""Makes written and edited music look like live playing, and one piece like many.
+
+Knows performances as arrays of notes; knows no files, events or networks. Every choice comes from
+the generator, so that a resumed training sees what it would have seen. Pieces are split before any
+of this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.vocabulary import HIGHEST_PITCH, LOWEST_PITCH
+
+Notes = NDArray[Any]  # (n,) of performance.NOTE
+
+MAX_TRANSPOSITION = 6  # semitones; with both signs that is every key
+MAX_JITTER_MS = 30.0
+SWING = (0.5, 0.68)  # where the second of two quavers falls in its beat; 2/3 is a triplet
+EVEN_SHARE = 0.95  # of onsets on sixteenths, so that a passage may be swung
+MAX_LEAD_BARS = 1  # of silence at the beginning
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How often each change is made to a segment; 0 everywhere leaves music as it is."""
+
+    transpose: float = 1.0
+    jitter: float = 0.25
+    swing: float = 0.12
+    drop_voices: float = 0.2
+    hold: float = 0.25
+
+
+PLAIN = Chances(transpose=0.0, jitter=0.0, swing=0.0, drop_voices=0.0, hold=0.0)
+
+
+def augmented(
+    notes: Notes, generator: np.random.Generator, chances: Chances, *, bpm: float, quarters: bool
+) -> Notes:
+    """A changed copy, in order of onset; `quarters` says that beats are quarters."""
+    notes = notes.copy()
+    rolls = generator.random(4)  # always as many, so that one chance does not shift the others
+    if rolls[0] < chances.drop_voices:
+        notes = without_voices(notes, generator)
+    if rolls[1] < chances.transpose:
+        transpose(notes, generator)
+    if rolls[2] < chances.swing and quarters:
+        swing(notes, generator)
+    if rolls[3] < chances.jitter:
+        jitter(notes, generator, bpm=bpm)
+    return notes[np.argsort(notes["onset"], kind="stable")]
+
+
+def without_voices(notes: Notes, generator: np.random.Generator) -> Notes:
+    """Some of the voices, never none: the melody alone, or the chords alone, is a prompt too."""
+    voices = np.unique(notes["voice"])
+    if len(voices) < 2:
+        return notes
+    keep = generator.choice(voices, size=int(generator.integers(1, len(voices))), replace=False)
+    return notes[np.isin(notes["voice"], keep)]
+
+
+def transpose(notes: Notes, generator: np.random.Generator) -> None:
+    """Move all up to six semitones up or down, as far as the keyboard reaches."""
+    if len(notes):
+        down = max(-MAX_TRANSPOSITION, LOWEST_PITCH - int(notes["pitch"].min()))
+        up = min(MAX_TRANSPOSITION, HIGHEST_PITCH - int(notes["pitch"].max()))
+        shift = int(generator.integers(down, up + 1))
+        notes["pitch"] = notes["pitch"].astype(np.int64) + shift
+
+
+def swing(notes: Notes, generator: np.random.Generator) -> None:
+    """Delay the second half of each beat, where the music has no triplets of its own."""
+    steps = np.rint(notes["onset"] * 12) % 12
+    if np.mean(steps % 3 == 0) < EVEN_SHARE:
+        return
+    ratio = generator.uniform(*SWING)
+    end = _swung(notes["onset"] + notes["duration"], ratio)
+    notes["onset"] = _swung(notes["onset"], ratio)
+    notes["duration"] = end - notes["onset"]
+
+
+def _swung(quarters: NDArray[np.float64], ratio: float) -> NDArray[np.float64]:
+    beat = np.floor(quarters)
+    within = quarters - beat
+    first = within * 2 * ratio
+    second = ratio + (within - 0.5) * 2 * (1 - ratio)
+    return beat + np.where(within < 0.5, first, second)
+
+
+def jitter(notes: Notes, generator: np.random.Generator, *, bpm: float) -> None:
+    """Play each onset a little early or late, by up to 30 ms; ends stay where they were."""
+    reach = generator.uniform(0, MAX_JITTER_MS) / 60_000 * bpm  # quarters
+    shift = generator.uniform(-reach, reach, size=len(notes))
+    onset = np.maximum(0, notes["onset"] + shift)
+    notes["duration"] = np.maximum(1 / 24, notes["duration"] + notes["onset"] - onset)
+    notes["onset"] = onset

@@ -1,0 +1,143 @@
+"""What a run is asked for: the options of `segue train` as checked values.
+
+Knows names, defaults and what goes together; knows no data, network or loop.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from models.architectures import ARCHITECTURES, NESTED, Config
+from models.description import CheckpointError
+from models.training_state import read_settings
+from models.vocabulary import standard_vocabulary
+
+COMPILERS = ("c++", "g++", "clang++")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run was asked for, apart from the network's shape."""
+
+    minutes: float | None
+    steps: int | None
+    batch: int  # windows of a whole context in a step
+    rate: float
+    dropout: float
+    seed: int
+    precision: str
+    device: str
+    validate_minutes: float
+    save_minutes: float
+    schedule: str = "cosine"
+    patience: int = 0  # validations without a better one, then it stops; 0 for never
+    compile: bool = False
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `segue train`."""
+    add = parser.add_argument
+    add("--data", type=Path, required=True, help="a folder or zip of MIDI files")
+    add("--out", type=Path, required=True, help="the run's folder")
+    add("--cache", type=Path, help="where what was read is kept (default: OUT/cache)")
+    add("--copyleft", action="store_true", help="read a curated folder's copyleft corpora too")
+    add("--minutes", type=float, help="budget in minutes of work (default: 60)")
+    add("--steps", type=int, help="budget in steps instead")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on where OUT stopped, with its own settings; a budget given anew replaces its own",
+    )
+    add(
+        "--architecture",
+        choices=tuple(ARCHITECTURES),
+        default="flat",
+        help="flat: REMI tokens; nested: one step a note",
+    )
+    add("--layers", type=int, default=4)
+    add("--width", type=int, default=256)
+    add("--heads", type=int, default=4)
+    add("--ffn", type=int, help="hidden width of SwiGLU (default: 3 x width)")
+    add("--chain", type=int, help="nested: hidden width of each stage (default: 1.5 x width)")
+    add("--context", type=int, help="longest window (default: 1024 tokens, nested 512 notes)")
+    add("--batch", type=int, default=4, help="windows of a whole context in a step")
+    add("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    add(
+        "--schedule",
+        choices=("cosine", "stable"),
+        default="cosine",
+        help="stable: the rate falls only in the last fifth, so that a run may be stopped and "
+        "given more at any time",
+    )
+    add("--dropout", type=float, default=0.1)
+    add("--seed", type=int, default=0)
+    add("--threads", type=int, help="CPU threads (default: torch's choice)")
+    add("--precision", choices=("bf16", "float32"), default="bf16")
+    add(
+        "--compile", action="store_true", help="let torch compile the network; needs a C++ compiler"
+    )
+    add("--patience", type=int, default=0, help="stop after so many worse validations")
+    add("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
+    add("--validate-minutes", type=float, default=5.0, help="time between validations")
+    add("--save-minutes", type=float, default=5.0, help="time between saves of the whole state")
+
+
+def settings_of(args: argparse.Namespace) -> Settings:
+    """The settings that are asked for; ValueError where they contradict each other."""
+    if args.minutes and args.steps:
+        raise ValueError("give the budget in --minutes or in --steps, not in both")
+    for name in ("minutes", "steps", "batch", "rate"):
+        value = getattr(args, name)
+        if value is not None and value <= 0:
+            raise ValueError(f"--{name} is {value}; it must be above 0")
+    if not 0 <= args.dropout < 1:
+        raise ValueError(f"--dropout is {args.dropout}; it must be from 0 to below 1")
+    if args.compile and not any(map(shutil.which, COMPILERS)):
+        raise ValueError("--compile needs a C++ compiler; install g++, or train without it")
+    return Settings(
+        minutes=None if args.steps else args.minutes or 60.0,
+        steps=args.steps,
+        batch=args.batch,
+        rate=args.rate,
+        dropout=args.dropout,
+        seed=args.seed,
+        precision=args.precision,
+        device=args.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        validate_minutes=args.validate_minutes,
+        save_minutes=args.save_minutes,
+        schedule=args.schedule,
+        patience=args.patience,
+        compile=args.compile,
+    )
+
+
+def resumed(args: argparse.Namespace, asked: Settings) -> tuple[Config, Settings]:
+    """Shape and settings of the saved run, on this machine's device and with a new budget."""
+    config, _, saved = read_settings(args.out)
+    if config.vocabulary != len(standard_vocabulary()):
+        raise CheckpointError(f"{args.out} was trained with another vocabulary; start a new run")
+    settings = replace(Settings(**saved), device=asked.device)
+    if args.minutes or args.steps:
+        settings = replace(settings, minutes=asked.minutes, steps=asked.steps)
+    return config, settings
+
+
+def shape_of(args: argparse.Namespace) -> Config:
+    """The shape of the network that is asked for; ValueError if it cannot be built."""
+    architecture = ARCHITECTURES[args.architecture]
+    shape = {
+        "vocabulary": len(standard_vocabulary()),
+        "layers": args.layers,
+        "width": args.width,
+        "heads": args.heads,
+        "ffn": args.ffn or 3 * args.width,
+        "context": args.context or (512 if architecture is NESTED else 1024),
+    }
+    if architecture is NESTED:
+        shape["chain"] = args.chain or 3 * args.width // 2
+    return architecture.config(**shape)
