@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bridges.loopback import Loopback
+from daemon.commands import CommandError
 from daemon.config import Config, MindConfig, SessionConfig, Settings
 from daemon.journal import JournalWriter, read_journal
 from daemon.live import Live, World
@@ -47,6 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bars", type=int, default=LEAST_BARS, help=f"length of the take, {LEAST_BARS} or more"
     )
+    parser.add_argument(
+        "--mode",
+        choices=("trade", "answer", "follow"),
+        default="trade",
+        help="how Segue takes turns with the player (default trade)",
+    )
+    parser.add_argument("--feel", type=float, default=0.0, help="percent (default 0)")
     parser.add_argument("--checkpoint", help="a checkpoint to use instead of the one that ships")
 
 
@@ -56,7 +64,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"segue demo: --bars has to be {LEAST_BARS} or more", file=sys.stderr)
         return 2
     performance = load(args.piece)
-    config = _config(performance, seed=args.seed, checkpoint=args.checkpoint)
+    try:
+        settings = Settings().changed("mode", args.mode).changed("feel", args.feel)
+    except CommandError as error:
+        print(f"segue demo: {error}", file=sys.stderr)
+        return 2
+    config = _config(performance, settings, seed=args.seed, checkpoint=args.checkpoint)
     path = args.out / "take.journal"
     progress = Progress(bars=args.bars, meter=performance.meter)
     play = rehearse if args.fast else play_live
@@ -140,8 +153,10 @@ def _draw(path: Path, take: Take, performance: Performance, report: dict[str, An
     )
 
 
-def _config(performance: Performance, *, seed: int, checkpoint: str | None) -> Config:
-    settings = replace(Settings(), bpm=performance.bpm)
+def _config(
+    performance: Performance, settings: Settings, *, seed: int, checkpoint: str | None
+) -> Config:
+    settings = replace(settings, bpm=performance.bpm)
     session = SessionConfig(settings=settings, meter=performance.meter, clock="internal", seed=seed)
     return Config(session=session, mind=MindConfig(checkpoint=checkpoint))
 
@@ -149,9 +164,13 @@ def _config(performance: Performance, *, seed: int, checkpoint: str | None) -> C
 def _timed(
     performance: Performance, session: SessionConfig, *, bars: int
 ) -> Iterator[tuple[int, bytes]]:
-    """What the recorded player plays in his turns: (ns from the first bar line, message)."""
+    """What the recorded player plays in his turns: (ns from the first bar line, message).
+
+    Whoever is followed plays on.
+    """
     at = Transport(bpm=performance.bpm)
-    turn_bars = session.settings.bars
+    plays_on = session.settings.mode == "follow"
+    turn_bars = bars if plays_on else session.settings.bars
     for number, first_bar in enumerate(range(0, bars, 2 * turn_bars)):
         for beat, message in turn(performance, number * turn_bars, turn_bars):
             yield max(0, at.ns_at(first_bar * performance.bar_beats + beat)), message
