@@ -22,7 +22,7 @@ bars are laid on from the session's next bar line.
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from daemon.events import HostIn
 from daemon.host_clock import HostClock
@@ -166,6 +166,20 @@ class ClockSource:
             return None
         self._give_lead(report.source)
         return self._follow(line, announced=True)
+
+    def command(self, t_ns: int, name: str, *arguments: Any) -> Moved | None:
+        """Carry out one of the commands about time; its arguments are already checked."""
+        match name, arguments:
+            case "meter", (numerator, denominator):
+                return self.set_meter(t_ns, numerator, denominator)
+            case "host/transport", (playing, beat, bpm):
+                return self.hear(HostIn(t_ns, "host", bool(playing), beat, bpm))
+            case "host/meter", (numerator, denominator, bar_beat):
+                return self.set_host_meter(t_ns, numerator, denominator, bar_beat)
+            case "host/loop", (on, start, length):
+                self.set_host_loop(t_ns, start, length if on else 0.0)
+                return None
+        raise ValueError(f"{name} is no command about time")
 
     def set_host_meter(
         self, t_ns: int, numerator: int, denominator: int, bar_beat: float

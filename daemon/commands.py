@@ -7,9 +7,12 @@ key of the configuration file.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.events import Argument
+
+#: What a program sends for a switch.
+NO_OR_YES = ("0", "1")
 
 
 class CommandError(ValueError):
@@ -18,7 +21,7 @@ class CommandError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument: an int or float in [low, high], or one of `choices`."""
+    """One argument: one of `choices`, if there are any, or an int or float in [low, high]."""
 
     name: str
     kind: type[int] | type[float] | type[str]
@@ -41,9 +44,16 @@ class Parameter:
                 number = float(value)
             except (ValueError, OverflowError):
                 number = math.nan
-            if self.low <= number <= self.high and (self.kind is float or number.is_integer()):
+            if self._takes(number):
                 return self.kind(number)
+        elif isinstance(value, bool) and self.choices == NO_OR_YES:  # OSC has both of its own
+            return int(value)
         raise CommandError(f"{self.name} takes {self.range_text}, not {value!r:.60}")
+
+    def _takes(self, number: float) -> bool:
+        if self.choices:
+            return number.is_integer() and str(int(number)) in self.choices
+        return self.low <= number <= self.high and (self.kind is float or number.is_integer())
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +73,22 @@ class Command:
     @property
     def usage(self) -> str:
         """The name and its arguments, for people: `bars <1 to 64>`."""
-        return " ".join([self.name, *(f"<{p.range_text}>" for p in self.parameters)])
+        if len(self.parameters) == 1:
+            return f"{self.name} <{self.parameters[0].range_text}>"
+        return " ".join([self.name, *(f"<{p.name}: {p.range_text}>" for p in self.parameters)])
 
 
 def _number(name: str, low: float, high: float, default: float, help_: str) -> Command:
     return Command(name, help_, (Parameter(name, float, low, high),), default)
+
+
+#: Where a host is, in quarter notes of its own count; a count-in may lie before 0.
+_BEAT = Parameter("beat", float, -99_999, 99_999)
+#: The same metres as in the configuration.
+_METRE = (
+    Parameter("numerator", int, 1, 16),
+    Parameter("denominator", int, choices=("2", "4", "8", "16")),
+)
 
 
 def _count(name: str, low: int, high: int, default: int, help_: str) -> Command:
@@ -117,7 +138,27 @@ COMMANDS: tuple[Command, ...] = (
     _number(
         "feel", 0.0, 100.0, 0.0, "Percent of your swing, push and loudness that Segue takes on."
     ),
-    _number("bpm", 20.0, 400.0, 120.0, "Tempo of the internal clock; a MIDI clock overrides it."),
+    _number("bpm", 20.0, 400.0, 120.0, "Tempo, where no MIDI clock and no host leads; Link's too."),
+    Command("meter", "Bars of this metre from the next bar line on.", _METRE),
+    Command(
+        "host/transport",
+        "Where your host is: whether it plays, at which beat of its own, at how many bpm.",
+        (Parameter("playing", int, choices=NO_OR_YES), _BEAT, Parameter("bpm", float, 20, 400)),
+    ),
+    Command(
+        "host/meter",
+        "Your host's metre, and any beat of its own that is a bar line in it.",
+        (*_METRE, replace(_BEAT, name="bar_beat")),
+    ),
+    Command(
+        "host/loop",
+        "Whether your host loops, from which beat of its own, over how many beats.",
+        (
+            Parameter("on", int, choices=NO_OR_YES),
+            replace(_BEAT, name="start"),
+            Parameter("length", float, 0.25, 99_999),
+        ),
+    ),
     Command(
         "takeover",
         "Segue enters on the next beat (or bar, as `enter` says) for `bars` bars, in any mode.",

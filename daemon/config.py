@@ -16,7 +16,7 @@ from daemon.clock_source import Choice
 NS_PER_MS = 1_000_000
 #: More than any driver or synthesizer has; so long before its time a note can't be taken back.
 MOST_LATENCY_MS = 500
-CLOCKS: tuple[Choice, ...] = ("auto", "internal", "midi")
+CLOCKS: tuple[Choice, ...] = ("auto", "internal", "midi", "link", "host")
 Tree = TypeVar("Tree")
 
 
@@ -56,7 +56,7 @@ class SessionConfig:
 
     settings: Settings = field(default_factory=Settings)
     meter: tuple[int, int] = (4, 4)
-    #: Follow a MIDI clock once one is heard; a musician without one never has to think of it.
+    #: Follow a host or a clock once one is heard; a musician without one never has to think of it.
     clock: Choice = "auto"
     #: The same seed and the same inbox give the same answers.
     seed: int = 0

@@ -20,13 +20,19 @@ class Memory:
         self._notes: dict[int, Note] = {}
         self._untold: dict[int, Note] = {}
         self._dropped: list[int] = []
+        self._meters_untold = False
         self._known: set[int] = set()  # numbers that the mind was told and that are kept
         self._until_sweep = SWEEP_EVERY
 
     @property
     def has_news(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self._untold or self._dropped)
+        return bool(self._untold or self._dropped or self._meters_untold)
+
+    def set_meters(self, meters: tuple[Meter, ...]) -> None:
+        """The map of meters has changed."""
+        self.meters = meters
+        self._meters_untold = True
 
     def put(self, number: int, note: Note) -> None:
         """Note `number` is as `note` says, from now on."""
@@ -61,6 +67,7 @@ class Memory:
     def _told(self) -> None:
         self._known.update(self._untold)
         self._untold, self._dropped = {}, []
+        self._meters_untold = False
 
     def _sweep(self, newest_beat: float) -> None:
         self._until_sweep -= 1

@@ -20,6 +20,7 @@ from daemon.events import (
     Effect,
     Entry,
     Handover,
+    HostIn,
     MidiIn,
     MindIn,
     NoteEnded,
@@ -80,10 +81,10 @@ class Session:
     def __init__(self, config: SessionConfig) -> None:
         self.config = config
         self.settings = config.settings
-        self.meters = (Meter(0.0, *config.meter),)
         self._effects: list[Effect] = []
         self._emit = self._effects.append
-        self._clock = ClockSource(config.clock, self.settings.bpm, self.meters)
+        meters = (Meter(0.0, *config.meter),)
+        self._clock = ClockSource(config.clock, self.settings.bpm, meters)
         self._echo = EchoGuard(
             input_latency_ns=config.input_latency_ns, output_latency_ns=config.output_latency_ns
         )
@@ -101,11 +102,17 @@ class Session:
         self._state: StateChanged | None = None
         self._now_ns = 0
 
+    @property
+    def meters(self) -> tuple[Meter, ...]:
+        """The map of meters so far; a later one may be planned."""
+        return self._clock.meters
+
     # What the shell calls.
 
     def handle(self, entry: Entry) -> list[Effect]:
         """Take one entry and return what follows from it, in order."""
         self._now_ns = max(self._now_ns, entry.t_ns)
+        self._moved(self._clock.check(entry.t_ns))
         match entry:
             case MidiIn(t_ns, message):
                 self._midi(t_ns, message)
@@ -113,6 +120,8 @@ class Session:
                 self._command(name, *arguments)
             case MindIn(_, value):
                 self._heard_mind(value)
+            case HostIn():
+                self._moved(self._clock.hear(entry))
             case Tick():
                 pass
         self._advance()
@@ -135,8 +144,9 @@ class Session:
     def next_wake_ns(self) -> int | None:
         """When the session wants a Tick, or None while only the world can change anything."""
         transport = self._clock.transport
+        check_ns = self._clock.next_check_ns
         if not transport.playing:
-            return None
+            return check_ns if check_ns is None else max(self._now_ns + SHORTEST_REST_NS, check_ns)
         committed = [self._voice.next_release_beat]
         if self._turns.awaits_entry:
             committed.append(self._turns.entry_beat)
@@ -146,6 +156,7 @@ class Session:
         wakes = [transport.ns_at(beat) - early_ns for beat in committed if beat is not None]
         thought = [self._lead_beat(), self._silence_beat(), self._redraft_beat]
         wakes += [transport.ns_at(beat) for beat in thought if beat is not None]
+        wakes += [check_ns] if check_ns is not None else []
         return max(self._now_ns + SHORTEST_REST_NS, min(wakes)) if wakes else None
 
     def _taken_effects(self) -> list[Effect]:
@@ -230,6 +241,8 @@ class Session:
                 self._emit(TakeMarked(self._beat(), name == "take/record"))
             case "ping" | "state":
                 pass
+            case "meter" | "host/transport" | "host/meter" | "host/loop":
+                self._moved(self._clock.command(self._now_ns, name, *arguments))
             case _:
                 self._set(name, arguments[0])
 
@@ -286,6 +299,10 @@ class Session:
     def _moved(self, moved: Moved | None) -> None:
         if moved is None:
             return
+        if moved.notice:
+            self._emit(Noticed(moved.notice))
+        if moved.meters_changed:
+            self._memory.set_meters(self.meters)
         if moved.discontinuous:
             self._turn(Event.STOPPED, moved.from_beat)
             self._end_open_notes(moved.from_beat)

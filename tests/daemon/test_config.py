@@ -107,7 +107,10 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("[session]\nmode = ['off']", "[session] mode takes off|trade|answer|follow, not ['off']"),
         ("[session]\nmeter = 4", "meter has to be a text in quotes, not 4"),
         ("[session]\nmeter = '4/5'", "meter has to be like 4/4, 3/4 or 6/8, not '4/5'"),
-        ("[session]\nclock = 'link'", "[session] clock takes auto|internal|midi, not 'link'"),
+        (
+            "[session]\nclock = 'sun'",
+            "[session] clock takes auto|internal|midi|link|host, not 'sun'",
+        ),
         ("[session]\nchannel = 0", "channel has to be a whole number from 1 to 16, not 0"),
         ("[session]\nseed = -1", "seed has to be a whole number from 0 to 2147483647, not -1"),
         ("[ports]\nin = 'Piano'", "[ports] has no 'in'; it may have api, input, output"),
@@ -190,7 +193,7 @@ configs = st.builds(
         {command.name: setting_values(command.name) for command in commands.settings()}
     ).map(lambda values: Settings(**values)),
     meter=st.sampled_from([(4, 4), (3, 4), (12, 8)]),
-    clock=st.sampled_from(["auto", "internal", "midi"]),
+    clock=st.sampled_from(["auto", "internal", "midi", "link", "host"]),
     seed=st.integers(0, 2**31 - 1),
     channel=st.integers(0, 15),
     foot_switch=st.integers(0, 127),

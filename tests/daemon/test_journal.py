@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from daemon import commands, takes
 from daemon import journal as journal_module
 from daemon.config import SessionConfig, Settings
-from daemon.events import CommandIn, Entry, HostIn, MidiIn, MindIn, Tick
+from daemon.events import Argument, CommandIn, Entry, HostIn, MidiIn, MindIn, Tick
 from daemon.journal import (
     Journal,
     JournalError,
@@ -70,14 +70,20 @@ said = st.one_of(
     st.builds(Pong, counts),
     st.builds(Lost, st.text(max_size=40)),
 )
-given_commands = st.sampled_from(
-    [
-        (
-            command.name,
-            commands.check(command.name, [command.default] if command.is_setting else []),
-        )
-        for command in commands.COMMANDS
-    ]
+
+
+def fitting(parameter: commands.Parameter) -> st.SearchStrategy[Argument]:
+    """What a parameter takes, as it stands in an entry."""
+    if parameter.choices:
+        return st.sampled_from(parameter.choices).map(parameter.kind)
+    low, high = parameter.low, parameter.high
+    return st.integers(int(low), int(high)) if parameter.kind is int else st.floats(low, high)
+
+
+given_commands = st.sampled_from(commands.COMMANDS).flatmap(
+    lambda command: st.tuples(
+        st.just(command.name), st.tuples(*(fitting(one) for one in command.parameters))
+    )
 )
 entries = st.one_of(
     st.builds(MidiIn, times, messages),

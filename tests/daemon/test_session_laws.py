@@ -14,6 +14,7 @@ from daemon.events import (
     Effect,
     Entry,
     Handover,
+    HostIn,
     MidiIn,
     MindIn,
     ReleaseAll,
@@ -54,6 +55,10 @@ def _midi(message: bytes) -> Step:
 
 def _command(command: tuple[str, tuple[int | float | str, ...]]) -> Step:
     return lambda _, t_ns: CommandIn(t_ns, *command)
+
+
+def _link(playing: bool, beat: float, bpm: float) -> Step:
+    return lambda _, t_ns: HostIn(t_ns, "link", playing, beat, bpm)
 
 
 def _mind(value: FromMind) -> Step:
@@ -105,6 +110,14 @@ commands = st.one_of(
     st.tuples(st.just("give_way"), st.tuples(st.sampled_from(["stop", "beat", "along"]))),
     st.tuples(st.just("feel"), st.tuples(st.sampled_from([0.0, 60.0, 100.0]))),
 )
+beats = st.sampled_from([0.0, 3.9, 4.0, 8.0, 17.25]) | st.floats(-8, 40)
+metres = st.sampled_from([(4, 4), (3, 4), (6, 8), (5, 4), (7, 8)])
+host_commands = st.one_of(
+    metres.map(lambda metre: ("meter", metre)),
+    st.tuples(st.just("host/transport"), st.tuples(st.sampled_from([0, 1, 1]), beats, bpms)),
+    st.builds(lambda metre, beat: ("host/meter", (*metre, beat)), metres, beats),
+    st.tuples(st.just("host/loop"), st.tuples(st.integers(0, 1), beats, st.floats(0.25, 16))),
+)
 durations = st.sampled_from([1e-9, 0.01, 0.25, 1.0, 8.0])
 steps = st.one_of(
     music.map(_midi),
@@ -112,6 +125,8 @@ steps = st.one_of(
     clock.map(_midi),
     st.binary(max_size=4).map(_midi),
     commands.map(_command),
+    host_commands.map(_command),
+    st.builds(_link, st.sampled_from([True, True, False]), beats, bpms),
     st.sampled_from([Ready("paper", 1, 1), Lost("killed"), Refused("no"), Pong(1)]).map(_mind),
     st.builds(
         _draft,
@@ -152,7 +167,7 @@ configs = st.builds(
         bpm=bpms,
     ),
     meter=st.sampled_from([(4, 4), (3, 4), (6, 8), (2, 4)]),
-    clock=st.sampled_from(["auto", "internal", "internal", "midi"]),
+    clock=st.sampled_from(["auto", "auto", "internal", "internal", "midi", "link", "host"]),
     seed=st.integers(0, 3),
 )
 scripts = st.builds(
@@ -287,11 +302,12 @@ def test_the_same_entries_have_the_same_effects(script: Script) -> None:
 @settings(max_examples=100)
 @given(scripts)
 def test_left_alone_the_music_ends_by_itself(script: Script) -> None:
-    """Woken when it wants and told to listen, the session ends each note and then sleeps."""
+    """Told to listen, and with no loop to go round, it ends each note and then sleeps."""
     witness = Witness(script.config)
     witness.perform(script)
     t_ns = witness.entries[-1].t_ns
     witness.take(CommandIn(t_ns, "mode", ("off",)))
+    witness.take(CommandIn(t_ns, "host/loop", (0, 0.0, 1.0)))
     for _ in range(2000):
         wake_ns = witness.session.next_wake_ns()
         if wake_ns is None:
