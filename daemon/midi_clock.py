@@ -1,17 +1,16 @@
 """Follows MIDI clock. Pure: stamped status bytes in, a `Transport` in the host's beats out.
 
-Theory of operation. A tick (0xF8) is 1/24 beat. Ticks arrive with jitter, so neither their times
-nor the gaps between them are used as they are: an alpha-beta filter (a second-order delay-locked
-loop) predicts each tick from the last period, and corrects phase and period by a part of the error.
-Its gains begin as those of a least-squares line through all ticks so far, and so lock at once; they
-fall to a floor that still follows a ramp (Brookner, "Tracking and Kalman Filtering Made Easy",
-1998, on the growing-memory and the critically damped filter).
+Theory of operation. A tick (0xF8) is 1/24 beat; which ticks there were, and when, is found out by
+`daemon/tick_loop.py`. Start (0xFA) and Continue (0xFB) say that the *next* tick is the first of the
+music: at beat 0, or at the song position (0xF2, in sixteenths). Ticks may run on while the host
+stands still: they still teach the tempo.
 
-Start (0xFA) and Continue (0xFB) say that the *next* tick is the first of the music: at beat 0, or
-at the song position (0xF2, in sixteenths). Ticks may run on while the host stands still: they still
-teach the tempo.
+A host that neither ticks nor stops is lost, from `lost_ns` on. When it is heard again, the music is
+where it would be had the host ticked on, to the nearest tick; only a start or a song position says
+more.
 """
 
+from daemon.tick_loop import TickLoop
 from daemon.transport import NS_PER_MINUTE, Transport
 
 TICKS_PER_BEAT = 24
@@ -20,35 +19,34 @@ SIXTEENTHS_PER_BEAT = 4
 TICK, START, CONTINUE, STOP, SONG_POSITION = 0xF8, 0xFA, 0xFB, 0xFC, 0xF2
 STATUSES = frozenset({TICK, START, CONTINUE, STOP, SONG_POSITION})
 
-#: The phase gain never falls below this: about 13 ticks, half a beat, of memory.
-ALPHA_FLOOR = 0.15
-#: Benedict and Bordner's period gain for that phase gain: the best compromise for a ramp.
-BETA_FLOOR = ALPHA_FLOOR**2 / (2 - ALPHA_FLOOR)
-#: A gap longer than this many periods is a pause of the clock, not jitter: lock anew.
-PAUSE_TICKS = 6
-#: A clock that plays and says nothing for this long is lost.
-SILENCE_NS = 1_000_000_000
-#: Tempi outside of this range are not music; a tick that would imply one is a new beginning.
+#: Tempi outside of this range are not music, and not believed.
 MIN_BPM, MAX_BPM = 20.0, 400.0
 
 
 class MidiClock:
-    """State: the filtered time of the last tick, the period, and what the host has announced."""
+    """State: the loop that follows the ticks, and what the host has announced."""
 
     def __init__(self, *, bpm: float = 120.0) -> None:
-        self.bpm = bpm
         self.playing = False
-        self._beat = 0.0  # of the last tick of the music
+        self._from = 0.0  # beat of the tick that the loop calls number 0
         self._place = 0.0  # song position: where the next start or continue begins
         self._starting = False  # the next tick stands at that place
-        self._ticks = 0  # since the filter was started
-        self._tick_ns = 0.0  # filtered time of the last tick
-        self._period_ns = NS_PER_MINUTE / bpm / TICKS_PER_BEAT
+        self._loop = TickLoop(
+            period_ns=NS_PER_MINUTE / bpm / TICKS_PER_BEAT,
+            shortest_ns=NS_PER_MINUTE / MAX_BPM / TICKS_PER_BEAT,
+            longest_ns=NS_PER_MINUTE / MIN_BPM / TICKS_PER_BEAT,
+        )
+
+    @property
+    def bpm(self) -> float:
+        """The host's tempo, as far as it is known."""
+        bpm = NS_PER_MINUTE / TICKS_PER_BEAT / self._loop.period_ns
+        return min(max(bpm, MIN_BPM), MAX_BPM)  # by a rounding error
 
     @property
     def lost_ns(self) -> int | None:
-        """When the clock counts as lost if no tick comes before; None while it stands still."""
-        return round(self._tick_ns) + SILENCE_NS if self.playing else None
+        """When a playing host counts as lost, if no tick comes before; None while it stands."""
+        return self._loop.silent_ns if self.playing else None
 
     def feed(self, t_ns: int, message: bytes) -> Transport | None:
         """Take one realtime or song-position message; return the new transport if it moved.
@@ -70,43 +68,23 @@ class MidiClock:
         return None
 
     def _tick(self, t_ns: int) -> Transport | None:
-        self._filter(t_ns)
         if self._starting:
-            self._beat, self._starting, self.playing = self._place, False, True
-        elif self.playing:
-            self._beat += 1 / TICKS_PER_BEAT
+            self._loop.start(t_ns)
+            self._from, self._starting, self.playing = self._place, False, True
         else:
-            return None
-        return Transport(round(self._tick_ns), self._beat, self.bpm, True)
+            self._loop.feed(t_ns)
+        return self._moving() if self.playing else None
 
     def _stop(self, t_ns: int) -> Transport | None:
         located, self._starting = self._starting, False
         if not self.playing:
             return None
         self.playing = False
+        moving = self._moving()
         if not located:  # it stops between two ticks, and goes on from the next one
-            self._place = self._beat + 1 / TICKS_PER_BEAT
-        moving = Transport(round(self._tick_ns), self._beat, self.bpm, True)
+            self._place = moving.anchor_beat + 1 / TICKS_PER_BEAT
         return moving.stopped(t_ns)
 
-    def _filter(self, t_ns: int) -> None:
-        gap_ns = t_ns - self._tick_ns
-        if self._ticks == 0 or gap_ns > PAUSE_TICKS * self._period_ns:
-            self._ticks, self._tick_ns = 1, float(t_ns)
-            return
-        self._ticks += 1
-        n = self._ticks
-        if n == 2:  # the first gap is the first period there is
-            period_ns, tick_ns = gap_ns, float(t_ns)
-        else:
-            alpha = max(ALPHA_FLOOR, 2 * (2 * n - 1) / (n * (n + 1)))
-            beta = max(BETA_FLOOR, 6 / (n * (n + 1)))
-            predicted_ns = self._tick_ns + self._period_ns
-            error_ns = t_ns - predicted_ns
-            tick_ns = predicted_ns + alpha * error_ns
-            period_ns = self._period_ns + beta * error_ns
-        bpm = NS_PER_MINUTE / TICKS_PER_BEAT / max(period_ns, 1.0)
-        if not MIN_BPM <= bpm <= MAX_BPM:
-            self._ticks, self._tick_ns = 1, float(t_ns)
-            return
-        self._tick_ns, self._period_ns, self.bpm = tick_ns, period_ns, bpm
+    def _moving(self) -> Transport:
+        beat = self._from + self._loop.count / TICKS_PER_BEAT
+        return Transport(round(self._loop.tick_ns), beat, self.bpm, True)

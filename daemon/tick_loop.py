@@ -1,0 +1,361 @@
+"""Follows a train of ticks: when the last one was, how far apart they are, how many have passed.
+
+Pure: stamped arrivals in, an estimate out. Knows no messages, beats or transports.
+
+Theory of operation. Ticks come with jitter; now and then one is lost, sent twice, or kept back for
+a while and delivered with those that follow it; and the host may change its tempo at any tick. A
+late tick, a lost one and a slower tempo look alike at first, and only what follows tells them
+apart. So the loop keeps several *readings* of the same ticks, each with the estimate that it leads
+to and its likelihood; the likeliest one speaks. This is multiple hypothesis tracking (Reid, "An
+algorithm for tracking multiple targets", IEEE Trans. AC-24, 1979) of a single target.
+
+Each reading is a Kalman filter with the time of the last tick, the period and the drift of the
+period as its state: a delay-locked loop whose gains follow from how much is known (Adriaensen,
+"Using a DLL to filter time", 2005, has the loop with fixed gains). After a beginning it is the
+least-squares line through all ticks so far, and so locks at once; later its memory is some four
+beats long. As long as the tempo is taken to be steady, drift and its variance are nought; along a
+ramp it is a curve with a shorter memory, which is why a ramp costs some accuracy.
+
+What may happen at a tick, and the readings that it leads to:
+
+    as expected    one period has passed, give or take the jitter         every reading
+    lost           two or more periods have passed                        if it is far too late
+    late           one period has passed, but the tick tells nothing      if it is far too late
+    late again     the same, of a tick at the heels of a late one
+    doubled        no period has passed                                   if it is far too early
+    jump           the gap that ends now had another period               if it is off at all
+    ramp, hold     the period begins, or ceases, to drift                 the leading, if it is off
+
+Of two readings that have come to say the same the likelier one stays; one that has not come to lead
+within a beat and a half is given up. The jitter is measured on the way: the errors of a clock that
+ticks evenly weigh more, and it is followed the faster.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+#: Covariance of (tick, period, drift) in ns²: the upper triangle, row by row.
+Spread: TypeAlias = tuple[float, float, float, float, float, float]
+
+# What the loop believes to happen, as logarithms of a chance a tick. The figures are rough: a
+# factor of three in any of them moves the results in tests/benchmarks/clock_phase.py by little.
+LOST = math.log(1 / 100)
+DOUBLED = math.log(1 / 200)
+LATE = math.log(1 / 200)
+LATE_AGAIN = math.log(9 / 10)
+TEMPO = math.log(1 / 1000)
+HOLD = math.log(1 / 100)
+#: Where a host starts, it may go on with its ticks, begin them anew, or in another tempo besides.
+SAME_TICKS, NEW_TICKS, NEW_TEMPO = math.log(0.5), math.log(0.4), math.log(0.1)
+
+#: A tick that is late is late by about this much: a process that was not let run for a while.
+LATE_NS = 30_000_000
+#: Ticks that were kept back come within this of each other.
+HEELS_NS = 3_000_000
+#: Another tempo is within about half or twice the old one.
+JUMP_SHARE = 0.5
+#: A ramp changes the period by about this share at each tick: 5 % in a beat.
+RAMP_SHARE = 0.002
+#: The tempo of a host wanders by this share at each tick; it sets the memory at four beats or so.
+WANDER_SHARE = 1e-4
+#: And that of a ramp departs from a straight one by this share.
+BEND_SHARE = 3e-5
+
+#: Jitter before any is known, and the least that is believed: timers and buffers are not perfect.
+FIRST_JITTER_NS, LEAST_JITTER_NS = 2_000_000, 200_000
+#: The jitter is that of the last so many ticks.
+JITTER_TICKS = 96
+#: A tick is off from this many standard deviations on, squared, and worth a rival tempo.
+OFF = 0.25
+#: And far off from this many on; then it may be late, lost or doubled.
+FAR_OFF = 1.0
+#: Ticks are counted as lost or doubled only once they are known to within this share of a period.
+KNOWN_SHARE = 0.45
+
+#: A rival has to be this much likelier to take the lead: who leads should not flicker.
+LEAD = 1.5
+#: What is less likely than the leading reading by this much is given up.
+HOPELESS = 14.0
+MOST_READINGS = 15
+#: A reading that has not led for this many ticks is given up, too.
+PATIENCE_TICKS = 36
+
+#: A gap of so many periods, and at least so long, is a silence of the clock.
+SILENCE_TICKS, SILENCE_NS = 6, 250_000_000
+
+
+@dataclass(slots=True)
+class Reading:
+    """One way to read the ticks so far: `count` of them, the last one at `tick_ns`."""
+
+    count: int
+    tick_ns: float
+    period_ns: float
+    drift_ns: float
+    spread: Spread
+    weight: float = 0.0  # logarithm of its likelihood, less that of the leading one
+    age: int = 0  # ticks since it led, or since it was put up
+    behind: bool = False  # its last tick was late
+
+    def copy(self) -> "Reading":
+        """Return one that says the same."""
+        return Reading(
+            self.count,
+            self.tick_ns,
+            self.period_ns,
+            self.drift_ns,
+            self.spread,
+            self.weight,
+            self.age,
+            self.behind,
+        )
+
+    def ahead(self, ticks: int) -> "Reading":
+        """Return what it expects `ticks` ticks later."""
+        after = self.copy()
+        for _ in range(ticks):
+            after._pass()
+        return after
+
+    def meet(self, t_ns: int, noise: float, bounds: tuple[float, float]) -> "Reading":
+        """Correct the expected tick by the one that came at `t_ns`; `noise` in ns²."""
+        tt, tp, td, pp, pd, dd = self.spread
+        error_ns, variance = t_ns - self.tick_ns, tt + noise
+        by_tick, by_period, by_drift = tt / variance, tp / variance, td / variance
+        self.tick_ns += by_tick * error_ns
+        self.period_ns = min(max(self.period_ns + by_period * error_ns, bounds[0]), bounds[1])
+        self.drift_ns += by_drift * error_ns
+        self.spread = (
+            tt - by_tick * tt,
+            tp - by_tick * tp,
+            td - by_tick * td,
+            pp - by_period * tp,
+            pd - by_period * td,
+            dd - by_drift * td,
+        )
+        self.weight -= (error_ns * error_ns / variance + math.log(2 * math.pi * variance)) / 2
+        return self
+
+    def says_what(self, other: "Reading") -> bool:
+        """Whether `other` says the same, and knows as much."""
+        return (
+            self.count == other.count
+            and self.behind == other.behind
+            and (self.tick_ns - other.tick_ns) ** 2 < self.spread[0] / 10
+            and (self.period_ns - other.period_ns) ** 2 < self.spread[3] / 10
+            and other.spread[3] < 1.5 * self.spread[3]
+            and (other.spread[5] > 0) == (self.spread[5] > 0)
+            and other.spread[5] <= 1.5 * self.spread[5]
+        )
+
+    def _pass(self) -> None:
+        """Let a tick pass. An even ramp of the tempo bends the line of the periods a little."""
+        tt, tp, td, pp, pd, dd = self.spread
+        self.count += 1
+        self.tick_ns += self.period_ns
+        if dd:
+            most_ns = self.period_ns / 10
+            self.drift_ns = min(max(self.drift_ns, -most_ns), most_ns)
+            self.period_ns += self.drift_ns
+            self.drift_ns *= 1 + 2 * self.drift_ns / self.period_ns
+            dd_after = dd + (BEND_SHARE * self.period_ns) ** 2
+        else:
+            dd_after = 0.0
+        wander = (WANDER_SHARE * self.period_ns) ** 2
+        self.spread = (
+            tt + 2 * tp + pp,
+            tp + td + pp + pd,
+            td + pd,
+            pp + 2 * pd + dd + wander,
+            pd + dd,
+            dd_after,
+        )
+
+
+class TickLoop:
+    """State: the readings, the leading one first, and the jitter."""
+
+    def __init__(self, *, period_ns: float, shortest_ns: float, longest_ns: float) -> None:
+        self._bounds = (shortest_ns, longest_ns)
+        self._noise = float(FIRST_JITTER_NS**2)  # variance of the jitter, in ns²
+        self._heard = 0
+        self._last_ns = 0
+        spread = (self._noise, 0.0, 0.0, (2 * period_ns) ** 2, 0.0, 0.0)
+        self._readings = [Reading(0, 0.0, period_ns, 0.0, spread)]
+
+    @property
+    def count(self) -> int:
+        """How many ticks have passed since the one that `start` was called for."""
+        return self._readings[0].count
+
+    @property
+    def tick_ns(self) -> float:
+        """When the last tick was, without its jitter."""
+        return self._readings[0].tick_ns
+
+    @property
+    def period_ns(self) -> float:
+        """From the last tick to the next."""
+        return self._readings[0].period_ns
+
+    @property
+    def silent_ns(self) -> int:
+        """When the clock counts as silent, if no tick comes before."""
+        return self._last_ns + max(SILENCE_NS, round(SILENCE_TICKS * self.period_ns))
+
+    def start(self, t_ns: int) -> None:
+        """Take a tick that is number 0 of the music; it may lie beside the line of those before."""
+        if self._is_first(t_ns):
+            return
+        leading = self._readings[0]
+        found = [self._anew(leading, t_ns, NEW_TEMPO, tempo=True)]
+        found.append(self._anew(leading, t_ns, NEW_TICKS, tempo=False))
+        if t_ns <= self.silent_ns:
+            same = leading.ahead(1).meet(t_ns, self._noise, self._bounds)
+            same.weight += SAME_TICKS
+            found.append(same)
+        for reading in found:
+            reading.count = 0
+        self._choose(found, leading=None)
+        self._last_ns = t_ns
+
+    def feed(self, t_ns: int) -> None:
+        """Take the next tick."""
+        if self._is_first(t_ns):
+            return
+        if t_ns > self.silent_ns:
+            self._choose(list(self._after_silence(t_ns)), leading=None)
+        else:
+            self._choose(*self._read(t_ns))
+        self._last_ns = t_ns
+
+    def _is_first(self, t_ns: int) -> bool:
+        if self._heard == 0:
+            self._heard, self._last_ns = 1, t_ns
+            self._readings[0].tick_ns = float(t_ns)
+            return True
+        self._heard += 1
+        return False
+
+    def _anew(self, reading: Reading, t_ns: int, weight: float, *, tempo: bool) -> Reading:
+        """Begin with this tick, wherever in a period it lies, in the same tempo or in any."""
+        known = reading.spread[3] + (reading.period_ns * WANDER_SHARE * JITTER_TICKS) ** 2
+        pp = (2 * reading.period_ns) ** 2 if tempo else known
+        spread = (self._noise, 0.0, 0.0, pp, 0.0, 0.0)
+        weight += reading.weight - math.log(reading.period_ns)
+        return Reading(reading.count, float(t_ns), reading.period_ns, 0.0, spread, weight)
+
+    def _after_silence(self, t_ns: int) -> Iterator[Reading]:
+        """The host has ticked on meanwhile, as far as can be known; or it was we who slept."""
+        leading = self._readings[0]
+        gap_ns = t_ns - leading.tick_ns
+        for tempo, weight in ((False, LOST), (True, LOST + TEMPO)):
+            reading = self._anew(leading, t_ns, weight, tempo=tempo)
+            reading.count += max(1, round(gap_ns / leading.period_ns))
+            yield reading
+        yield _late(leading.ahead(1), gap_ns - leading.period_ns)
+
+    def _read(self, t_ns: int) -> tuple[list[Reading], Reading]:
+        """Return all that this tick may mean, and what the leading reading expects it to be."""
+        found: list[Reading] = []
+        gap_ns = t_ns - self._last_ns
+        for reading in self._readings:
+            expected = reading.ahead(1)
+            error_ns, variance = t_ns - expected.tick_ns, expected.spread[0] + self._noise
+            off = error_ns * error_ns / variance
+            leads = reading is self._readings[0]
+            if leads and off > OFF:
+                found += (self._meet(rival, t_ns) for rival in _drifting(reading))
+            if off > FAR_OFF or (leads and off > OFF):
+                found.append(self._meet(_jumping(reading), t_ns))
+            if reading.behind and gap_ns < HEELS_NS:
+                again = expected.copy()
+                again.weight += LATE_AGAIN - math.log(HEELS_NS)
+                found.append(again)
+            if off > FAR_OFF and variance < (KNOWN_SHARE * expected.period_ns) ** 2:
+                found += self._slips(reading, expected, t_ns)
+            expected.behind = False
+            found.append(expected.meet(t_ns, self._noise, self._bounds))
+            if leads:
+                as_expected = expected
+                self._measure_jitter(error_ns, variance)
+        return found, as_expected
+
+    def _meet(self, rival: Reading, t_ns: int) -> Reading:
+        return rival.ahead(1).meet(t_ns, self._noise, self._bounds)
+
+    def _slips(self, reading: Reading, expected: Reading, t_ns: int) -> Iterator[Reading]:
+        """Readings in which the number of ticks heard is not that of the ticks that passed."""
+        error_ns = t_ns - expected.tick_ns
+        if error_ns < 0:
+            doubled = reading.copy()
+            doubled.weight += DOUBLED - math.log(doubled.period_ns)
+            doubled.age = 0
+            yield doubled
+            return
+        yield _late(expected.copy(), error_ns)
+        if (lost := round(error_ns / expected.period_ns)) > 0:
+            after = expected.ahead(lost)
+            after.weight += LOST - 2 * math.log(lost)
+            after.age, after.behind = 0, False
+            yield after.meet(t_ns, self._noise, self._bounds)
+
+    def _measure_jitter(self, error_ns: float, variance: float) -> None:
+        """Take the part of an error that jitter explains; one outlier counts for no more than 3."""
+        share = min(error_ns * error_ns / variance, 9.0)
+        step = 1 / min(self._heard + 6, JITTER_TICKS)
+        self._noise += step * (share - 1) * self._noise
+        self._noise = max(float(LEAST_JITTER_NS**2), self._noise)
+
+    def _choose(self, found: list[Reading], leading: Reading | None) -> None:
+        """Keep the likeliest readings; who leads goes on leading unless another is much better."""
+        found.sort(key=lambda reading: -reading.weight)
+        best = found[0]
+        if leading is None or leading.weight < best.weight - LEAD:
+            leading = best
+        kept = [leading]
+        for reading in found:
+            if reading.weight < best.weight - HOPELESS or len(kept) == MOST_READINGS:
+                break
+            reading.age += 1
+            if reading.age < PATIENCE_TICKS and not any(one.says_what(reading) for one in kept):
+                kept.append(reading)
+        base = leading.weight
+        leading.age = 0
+        for reading in kept:
+            reading.weight -= base
+        self._readings = kept
+
+
+def _late(expected: Reading, late_ns: float) -> Reading:
+    """The tick was on time, and came to us later: its time is the expected one."""
+    expected.weight += LATE - math.log(LATE_NS) - 2 * math.log1p(late_ns / LATE_NS)
+    expected.age, expected.behind = 0, True
+    return expected
+
+
+def _jumping(reading: Reading) -> Reading:
+    """From the last tick on the tempo is another."""
+    rival = reading.copy()
+    period_variance = (JUMP_SHARE * rival.period_ns) ** 2
+    rival.drift_ns, rival.spread = 0.0, (rival.spread[0], 0.0, 0.0, period_variance, 0.0, 0.0)
+    rival.weight += TEMPO
+    rival.age, rival.behind = 0, False
+    return rival
+
+
+def _drifting(reading: Reading) -> Iterator[Reading]:
+    """From the last tick on the tempo drifts, or drifts otherwise; or it ceases to."""
+    tt, tp, _, pp, _, dd = reading.spread
+    rival = reading.copy()
+    rival.spread = (tt, tp, 0.0, pp, 0.0, (RAMP_SHARE * rival.period_ns) ** 2)
+    rival.weight += TEMPO
+    rival.age, rival.behind = 0, False
+    yield rival
+    if dd:
+        steady = rival.copy()
+        steady.drift_ns, steady.spread = 0.0, (tt, tp, 0.0, pp, 0.0, 0.0)
+        steady.weight += HOLD - TEMPO
+        yield steady
