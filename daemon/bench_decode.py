@@ -26,9 +26,10 @@ PEERS = ("llama.cpp", "transformers", "notochord")
 BOUND = "memory"
 ROUNDS, TOKENS_A_ROUND, NOTES_A_ROUND = 24, 32, 16
 PREFILLS, PREFILL_ROUNDS = (64, 256, 1024), 5
-#: What one core copies, in GB/s: sbc-bench's published results have 2.2 to 2.6 for a Raspberry
-#: Pi 4, and 5.6 is what is reported of the 5.
-BOARDS = {"Raspberry Pi 4": 2.5, "Raspberry Pi 5": 5.6}
+#: What one core moves, in GB/s, reads and writes counted. The 4: STREAM's 5.56 (sci-pi.org.uk,
+#: bench/stream.html); sbc-bench's 2.58 of memcpy, read and written, are 5.2 (results/3InF.txt). The
+#: 5: 14.87 of tinymembench's loads (results/1ULtUe.txt), 14.86 of memchr (RPi-5B-Rev1.1.md).
+BOARDS = {"Raspberry Pi 4": 5.5, "Raspberry Pi 5": 14.9}
 MIND_PATIENCE_S = 60.0
 
 
