@@ -20,7 +20,6 @@ from models.augment import PLAIN, Chances
 from models.corpus import open_corpora
 from models.nested.events import (
     AHEAD,
-    END,
     FORCE,
     FORCES,
     KEY,
@@ -30,7 +29,7 @@ from models.nested.events import (
     NO_LENGTH,
     NO_ONSET,
     ONSET,
-    POSITIONS,
+    crosses,
 )
 from models.nested.network import NestedConfig, NestedNetwork, deltas_of
 from models.nested.windows import HELD, EventWindows
@@ -167,12 +166,11 @@ def event_nats(network: AnyNetwork, windows: Tensor) -> Tensor:
     onset, key, length, force, metre = network.chain(known, rows, deltas[:, 1:])
     symbol = rows[..., ONSET]
     length_target = torch.where(rows[..., HELD] == 1, IGNORED, rows[..., LENGTH])
-    crosses = (symbol >= POSITIONS) & (symbol < END)
     opens = rows[..., KEY] == NO_KEY_START
     first = network.first_metre.expand(*symbol.shape, -1)
     parts = (
         _nats(onset, symbol, symbol != NO_ONSET)
-        + _nats(metre, rows[..., AHEAD], crosses)
+        + _nats(metre, rows[..., AHEAD], crosses(symbol))
         + _nats(first, rows[..., AHEAD], opens),
         _nats(key, rows[..., KEY], rows[..., KEY] < KEYS),
         _nats(length, length_target, rows[..., LENGTH] < NO_LENGTH),

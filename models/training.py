@@ -69,6 +69,10 @@ def run(args: argparse.Namespace) -> int:
             say(f"segue train: {args.out} holds a run already; add --resume or name another --out")
             return 2
         with joined(settings.device) as processes:
+            if settings.batch % processes.size:
+                raise CheckpointError(
+                    f"--batch {settings.batch} cannot be shared by {processes.size} processes"
+                )
             view = _opened(args, config, processes)
             trainer = Trainer(view, config, settings, out=args.out, processes=processes)
             if args.resume:
@@ -173,7 +177,8 @@ class Trainer:
         short = generator.random() < SHORT_SHARE
         if self.processes.size > 1:
             generator = np.random.default_rng([s.seed, self.progress.step, self.processes.rank])
-        length, count = (context // 2, 2 * s.batch) if short else (context, s.batch)
+        batch = s.batch // self.processes.size
+        length, count = (context // 2, 2 * batch) if short else (context, batch)
         windows = self.view.draw(generator, count=count, length=length)
         for group in self.optimizer.param_groups:
             group["lr"] = s.rate * self._rate_share()
@@ -283,11 +288,12 @@ class Trainer:
         p, fraction, unit = self.progress, self.fraction(), self.view.unit
         left_s = p.elapsed_s / fraction - p.elapsed_s if fraction else math.inf
         units = sum(count.sum().item() for _, count in costs)
+        heard = units * self.processes.size
         by_field = torch.stack([nats for nats, _ in costs]).sum(0).cpu() / units / math.log(2)
         bits = by_field.sum().item()
         self._say(
             f"step {p.step}: loss {bits * math.log(2):.3f}, {bits:.3f} bits a {unit}, "
-            f"{units / seconds:.0f} {unit}s/s, {p.seen / 1e6:.1f}M {unit}s, "
+            f"{heard / seconds:.0f} {unit}s/s, {p.seen / 1e6:.1f}M {unit}s, "
             f"{left_s / 60:.0f} min left{self._split(by_field)}"
         )
 

@@ -19,6 +19,8 @@ than the metre stays as it is. What follows the last bar has its metre.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from models.placing import (
@@ -126,6 +128,33 @@ def decode(rows: Integers) -> Placed:
         if count:
             metres[bar - count + 1 : bar + 1] = metre
     return Placed(notes=notes, metres=metres)
+
+
+def opened_at(rows: Integers, start: int) -> Integers:
+    """START and what follows from row `start` (1 or later) on, as if nothing had been before.
+
+    Where that row is the first of its bar this is what the music from there encodes to, but for a
+    later TIME, which only differences are taken of.
+    """
+    first = rows[start]
+    opening = _bare(NO_ONSET, NO_KEY_START)
+    passed = max(0, int(first[ONSET]) - REST) if first[ONSET] < END else 0
+    bar_steps = int(BAR_STEPS[first[METRE]])
+    opening[METRE], opening[AHEAD] = NO_METRE, first[METRE]
+    opening[TIME] = first[TIME] - first[POSITION] - passed * bar_steps
+    return np.concatenate((opening[None], rows[start:]))
+
+
+def opening(rows: Integers, at: int, *, room: int) -> int:
+    """The row to open at so that up to `room` rows before row `at` stay: the first of a bar."""
+    earliest = max(1, at - room)
+    lines = np.flatnonzero(crosses(rows[earliest:at, ONSET]))
+    return earliest + int(lines[0]) if len(lines) else earliest
+
+
+def crosses(onset: Any) -> Any:
+    """Which onset symbols go over a bar line; for arrays and tensors alike."""
+    return (onset >= POSITIONS) & (onset < END)
 
 
 def _bare(onset: int, key: int) -> Integers:
