@@ -60,15 +60,17 @@ class Feel:
         self._drafted.append(note.velocity)
         if amount == 0:
             return note
-        push = amount * self.push_beats
-        onset = self._swung(note.onset, amount)
-        end = max(self._swung(note.end, amount), onset + BEAT_TOLERANCE)
+        onset, end = self.place_of(note.onset, amount), self.place_of(note.end, amount)
         return replace(
             note,
-            onset=onset + push,
-            duration=end - onset,
+            onset=onset,
+            duration=max(end - onset, BEAT_TOLERANCE),
             velocity=self._loudness(note.velocity, amount),
         )
+
+    def place_of(self, beat: float, amount: float) -> float:
+        """Where what stands at `beat` on the grid is played."""
+        return self._swung(beat, amount) + amount * self.push_beats
 
     def early_beats(self, amount: float) -> float:
         """How far ahead of the grid a note may be played."""

@@ -10,7 +10,7 @@ the next bar line of the session, so that what was played stays what it was.
 
 from dataclasses import replace
 
-from daemon.clock_source import ClockSource, Moved
+from daemon.clock_source import ClockSource, Moved, Source
 from daemon.config import SessionConfig
 from daemon.drafting import Drafting
 from daemon.echo import EchoGuard, notice
@@ -37,6 +37,7 @@ from daemon.feel import Feel
 from daemon.memory import Memory
 from daemon.midi_clock import STATUSES as CLOCK_STATUSES
 from daemon.phrasing import Phrasing
+from daemon.room import Room
 from daemon.schedule import is_on
 from daemon.timeline import CONTROL_CHANGE, MAX_DATA, PEDAL_DOWN, Closed, Opened, Timeline
 from daemon.turns import Action, Event, Mode, Phase, Turns
@@ -91,6 +92,7 @@ class Session:
         self._timeline = Timeline()
         self._phrasing = Phrasing()
         self._feel = Feel()
+        self._room = Room()
         self._memory = Memory(self.meters)
         self._voice = Voice(config.channel, self._memory, self._emit)
         self._drafting = Drafting(config.seed, self._memory, self._emit)
@@ -101,6 +103,11 @@ class Session:
         self._told_bpm = 0.0
         self._state: StateChanged | None = None
         self._now_ns = 0
+
+    @property
+    def leader(self) -> Source:
+        """Whose clock leads; safe from any thread."""
+        return self._clock.leader
 
     @property
     def meters(self) -> tuple[Meter, ...]:
@@ -218,6 +225,7 @@ class Session:
     def _struck(self, onset: float, velocity: int) -> None:
         """What a struck key says of the player, and of whose turn it is."""
         self._feel.heard(onset, velocity)
+        self._room.heard(onset)
         begun = self._turns.is_segues and onset > self._turns.entry_beat + INTERRUPTION_BEATS
         if self._turns.phase is not Phase.IDLE and not begun:
             rest = 0.0 if self._silent_since is None else onset - self._silent_since
@@ -324,9 +332,13 @@ class Session:
         if self._turns.awaits_entry and horizon >= self._turns.entry_beat:
             self._turn(Event.LINE, self._turns.entry_beat)
         if self._turns.is_segues and self._drafting.answer is not None:
-            for note in self._drafting.answer.decide(
+            notes = self._drafting.answer.decide(
                 horizon, history=self._memory.notes, meters=self.meters
-            ):
+            )
+            if self._plays_along():
+                held = {opened.pitch for opened in self._timeline.open_notes}
+                notes = self._room.fitting(notes, held)
+            for note in notes:
                 self._play(note)
             if horizon >= self._turns.exit_beat:
                 self._turn(Event.LINE, self._turns.exit_beat)
@@ -410,11 +422,11 @@ class Session:
                 self._drafting.withdraw()
                 self._prepare()
             case Action.ENTER:
-                self._emit(Handover("segue", beat, self._due_ns(beat)))
+                self._emit(Handover("segue", beat, self._felt_ns(beat)))
             case Action.EXTEND | Action.CUT_SHORT:
                 self._end_answer_at(self._turns.exit_beat)
             case Action.PLAN_NEXT | Action.LEAVE:
-                self._emit(Handover("player", beat, self._due_ns(beat)))
+                self._emit(Handover("player", beat, self._felt_ns(beat)))
                 self._drafting.withdraw()
             case Action.WITHDRAW:
                 self._drafting.withdraw()
@@ -467,6 +479,9 @@ class Session:
         if self._turns.phase is Phase.YIELDING and felt.end > self._turns.exit_beat:
             felt = replace(felt, duration=self._turns.exit_beat - felt.onset)
         self._voice.strike(self._timeline.number(), note, felt, self._clock.transport)
+
+    def _felt_ns(self, beat: float) -> int:
+        return self._due_ns(self._feel.place_of(beat, self._feel_amount()))
 
     def _feel_amount(self) -> float:
         return self.settings.feel / 100
