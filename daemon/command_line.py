@@ -26,6 +26,8 @@ SUBCOMMANDS = {
     "replay": ("daemon.replay", "play a journal again, to the identical take"),
     "engine": ("engine.server", "a mind of its own, for other machines"),
     "export": ("models.export", "make the graph that the live mind plays of a checkpoint"),
+    "evaluate": ("engine.evaluate", "what a checkpoint is worth, on music it never saw"),
+    "models": ("models.installed", "which checkpoints are here, and what each of them is"),
     "train": ("models.training", "train a checkpoint from a folder of MIDI files"),
 }
 

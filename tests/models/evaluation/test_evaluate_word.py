@@ -1,0 +1,106 @@
+"""`segue evaluate` from a folder of MIDI to a report, and what it says when it cannot."""
+
+import argparse
+import json
+
+import pytest
+
+from engine import evaluate
+from models.corpus import split_by_name
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, toy):
+    """Scales in all keys, of which some fall to each split."""
+    return toy.fill(tmp_path_factory.mktemp("data") / "midi", pieces=40, bars=16)
+
+
+@pytest.fixture
+def call(folder, tmp_path_factory, capsys):
+    """`call("--json")` -> (exit code, stdout, stderr)."""
+    cache = tmp_path_factory.getbasetemp() / "tokens of the scales"
+
+    def call(*words, data=folder):
+        parser = argparse.ArgumentParser()
+        evaluate.add_arguments(parser)
+        args = parser.parse_args(["--data", str(data), "--cache", str(cache), *words])
+        code = evaluate.run(args)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def in_split(split, pieces=40):
+    return sum(split_by_name(f"scale {number}.mid") == split for number in range(pieces))
+
+
+def test_a_folder_is_evaluated(call):
+    code, out, err = call("--json", "--places", "1")
+    report = json.loads(out)
+    assert code == 0
+    assert report["checkpoint"] == "segue-small"
+    assert set(report["styles"]) == {"midi"}
+    assert report["styles"]["midi"]["pieces"] == in_split("test")
+    for part in (report["overall"], report["styles"]["midi"]):
+        fields = part["bits_per_note"]
+        assert fields["total"] == pytest.approx(
+            sum(fields[name] for name in ("onset", "pitch", "duration", "velocity")), abs=1e-3
+        )
+        assert 0 < fields["total"] < 20
+        assert part["on_grid"] == 1
+    assert report["training_set"] == ["midi"]
+    assert "midi: " in err
+
+
+def test_without_json_there_is_a_table(call):
+    code, out, _ = call("--places", "1", "--pieces", "1")
+    assert code == 0
+    assert out.startswith("bits per note")
+    assert "\n  all styles" in out
+
+
+def test_the_same_seed_gives_the_same_figures(call):
+    first, second = (json.loads(call("--json", "--pieces", "1", "--places", "1")[1]) for _ in "ab")
+    for report in (first, second):
+        for part in (report["overall"], report["styles"]["midi"]):
+            part.pop("note_ms")
+            part["intervals"].pop("note_ms", None)
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("words", "clue"),
+    [
+        (["--checkpoint", "nowhere/best"], "there is no checkpoint nowhere/best.json"),
+        (["--styles", "polka"], "no piece of polka is in the test split; there are pieces of midi"),
+    ],
+)
+def test_what_is_not_there_is_one_clear_line(call, words, clue):
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert clue in err
+    assert err.count("\n") == 1
+
+
+def test_a_folder_without_music_is_one_clear_line(call, tmp_path):
+    for data in (tmp_path, tmp_path / "nowhere"):
+        code, out, err = call(data=data)
+        assert (code, out) == (2, "")
+        assert err.startswith("segue evaluate: there ")
+        assert err.count("\n") == 1
+
+
+def test_a_broken_zip_is_one_clear_line(call, tmp_path):
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(b"PK\x03\x04 and then nothing")
+    code, out, err = call(data=broken)
+    assert (code, out) == (2, "")
+    assert "not a readable zip" in err
+
+
+@pytest.mark.parametrize("words", [["--pieces", "0"], ["--places", "many"], ["--seed", "-1"]])
+def test_odd_numbers_are_turned_down(call, words, capsys):
+    with pytest.raises(SystemExit) as left:
+        call(*words)
+    assert left.value.code == 2
+    assert "a whole number" in capsys.readouterr().err
