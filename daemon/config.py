@@ -123,6 +123,15 @@ class ControlConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkConfig:
+    """Ableton Link. It speaks to the whole network, and so only where somebody has said so."""
+
+    join: bool = False
+    #: Most peers have their own start and stop, as in Live; then Link alone says what the beat is.
+    start_stop: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MindConfig:
     """Which model answers, and where it runs: a child of ours, unless there is an address."""
 
@@ -138,6 +147,7 @@ class Config:
     session: SessionConfig = field(default_factory=SessionConfig)
     ports: PortsConfig = field(default_factory=PortsConfig)
     control: ControlConfig = field(default_factory=ControlConfig)
+    link: LinkConfig = field(default_factory=LinkConfig)
     mind: MindConfig = field(default_factory=MindConfig)
     #: The folder for takes; None is the user's data folder of this system.
     takes: str | None = None
@@ -154,6 +164,11 @@ class Config:
             output_latency_ns=output_ns,
         )
 
+    @property
+    def joins_link(self) -> bool:
+        """Whether Segue is a peer of the Link session: where it was told to, and would follow."""
+        return self.session.clock == "link" or (self.session.clock == "auto" and self.link.join)
+
     @classmethod
     def from_file(cls, path: Path) -> "Config":
         """Read a TOML file; raises ConfigError with the line or key that is wrong."""
@@ -169,7 +184,8 @@ class Config:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> "Config":
         """Build the tree from a table of tables; raises ConfigError."""
-        _known(table, "the configuration", ["session", "ports", "control", "mind", "takes"])
+        names = ["session", "ports", "control", "link", "mind", "takes"]
+        _known(table, "the configuration", names)
         takes = table.get("takes")
         if takes is not None and not isinstance(takes, str):
             raise ConfigError("takes has to be the path of a folder")
@@ -177,6 +193,7 @@ class Config:
             session=_session(_section(table, "session")),
             ports=_filled(PortsConfig(), _section(table, "ports"), "ports", _at_ports),
             control=_filled(ControlConfig(), _section(table, "control"), "control", _port),
+            link=_filled(LinkConfig(), _section(table, "link"), "link", _switch),
             mind=_filled(MindConfig(), _section(table, "mind"), "mind", _text),
             takes=takes,
         )
@@ -257,6 +274,12 @@ def _text(key: str, value: object) -> str:
 
 def _at_ports(key: str, value: object) -> str | float:
     return parse_latency_ms(key, value) if key.endswith("_latency_ms") else _text(key, value)
+
+
+def _switch(key: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"{key} has to be true or false, not {value!r:.60}")
+    return value
 
 
 def _integer(key: str, value: object, low: int, high: int) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 
 from bridges.control import BridgeError, Reply, Value
+from bridges.link import LinkBridge, Report, require_link
 from bridges.midi import IN_NAME, OUT_NAME, Api, InputPort, OutputPort, choose_api
 from bridges.osc import OscBridge
 from bridges.zeromq import ZmqBridge
@@ -39,6 +40,7 @@ from daemon.stream import message_of
 from daemon.takes import default_folder, new_journal_path, unfinished, write_midi
 from daemon.timeline import CONTROL_CHANGE, NOTE_OFF, SUSTAIN
 from engine.keys import KeysError
+from engine.protocol import Meter
 
 LOOPBACK = "127.0.0.1"
 ALL_NOTES_OFF = 123  # controller number
@@ -64,6 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_setting_flags(parser)
     parser.add_argument("--meter", help="bars of the internal clock: 4/4, 3/4, 6/8 (default 4/4)")
     parser.add_argument("--clock", choices=CLOCKS, help="who leads (default auto)")
+    parser.add_argument(
+        "--link", action="store_true", help="join the Ableton Link session of this network"
+    )
     parser.add_argument("--seed", type=int, help="same seed and same playing, same answers")
     parser.add_argument("--checkpoint", help="a checkpoint to use instead of the one that ships")
     parser.add_argument("--mind", metavar="ADDRESS", help="use the mind that runs at this address")
@@ -83,6 +88,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         config = config_of(args)
         api = choose_api(config.ports.api)
+        if config.joins_link:
+            require_link()
     except (BridgeError, CommandError, ConfigError) as error:
         say(f"segue run: {error}")
         return 2
@@ -111,6 +118,7 @@ def config_of(args: argparse.Namespace) -> Config:
         session = replace(session, clock=args.clock)
     if args.seed is not None:
         session = replace(session, seed=args.seed)
+    link = replace(config.link, join=config.link.join or args.link)
     given = {"checkpoint": args.checkpoint, "address": args.mind, "keys": args.keys}
     mind = replace(config.mind, **{key: value for key, value in given.items() if value})
     numbers = {
@@ -121,7 +129,7 @@ def config_of(args: argparse.Namespace) -> Config:
     control = replace(config.control, **{k: v for k, v in numbers.items() if v is not None})
     takes = args.takes or config.takes
     ports = ports_of(args, config.ports)
-    return Config(session=session, ports=ports, control=control, mind=mind, takes=takes)
+    return Config(session=session, ports=ports, control=control, link=link, mind=mind, takes=takes)
 
 
 def ports_of(args: argparse.Namespace, ports: PortsConfig) -> PortsConfig:
@@ -154,7 +162,8 @@ def world(
 
     After a take that was cut off, what it left sounding is released.
     """
-    handle = partial(handle_command, runtime)
+    link = link_of(config, runtime.receive_link) if config.joins_link else None
+    handle = partial(handle_command, runtime, link)
     streams: list[Callable[[str, tuple[Value, ...]], None]] = []
     control = config.control
     with ExitStack() as stack:
@@ -168,6 +177,9 @@ def world(
                 handle=handle,
             )
             streams.append(stack.enter_context(zmq).publish)
+        if link is not None:
+            stack.enter_context(link)
+            say("Ableton Link: joined; peers of this network lead where nobody above them does")
         out = OutputPort(api=api, wanted=config.ports.output, lost=say, back=say)
         in_ = InputPort(
             api=api, wanted=config.ports.input, receive=runtime.receive_midi, lost=say, back=say
@@ -225,12 +237,28 @@ def release_first(send: Callable[[bytes], object], channel: int) -> Callable[[by
     return send_on
 
 
-def handle_command(runtime: Runtime, name: str, arguments: tuple[object, ...]) -> Reply:
-    """Give a command that came over a bridge to the runtime."""
+def link_of(config: Config, report: Report) -> LinkBridge:
+    """A peer of the Link session, in our tempo as long as it has no other, and in our bars."""
+    numerator, denominator = config.session.meter
+    return LinkBridge(
+        bpm=config.session.settings.bpm,
+        bar_beats=Meter(0.0, numerator, denominator).bar_beats,
+        start_stop=config.link.start_stop,
+        report=report,
+    )
+
+
+def handle_command(
+    runtime: Runtime, link: LinkBridge | None, name: str, arguments: tuple[object, ...]
+) -> Reply:
+    """Give a command that came over a bridge to the runtime; a tempo to Link, where it leads."""
     try:
-        return Reply.done(*runtime.command(name, arguments))
+        values = runtime.command(name, arguments)
     except CommandError as error:
         return Reply.refused(str(error))
+    if link is not None and name == "bpm" and runtime.session.leader in ("internal", "link"):
+        link.set_bpm(float(values[0]))
+    return Reply.done(*values)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from daemon.events import (
     CommandIn,
     Effect,
     Entry,
+    HostIn,
     MidiIn,
     MindIn,
     ReleaseAll,
@@ -61,6 +62,10 @@ class Runtime:
     def receive_midi(self, t_ns: int, message: bytes) -> None:
         """A message arrived at the input port at `t_ns`; it was played a latency before."""
         self._inbox.put(MidiIn(t_ns - self._config.input_latency_ns, message))
+
+    def receive_link(self, t_ns: int, playing: bool, beat: float, bpm: float) -> None:
+        """Ableton Link was at `beat` at `t_ns`."""
+        self._inbox.put(HostIn(t_ns, "link", playing, beat, bpm))
 
     def heard_mind(self, value: FromMind) -> None:
         """The mind said something."""

@@ -13,14 +13,21 @@ import pytest
 
 from daemon import __version__, commands, stream
 from daemon.command_line import SUBCOMMANDS
-from daemon.config import Config, ControlConfig, MindConfig, PortsConfig, SessionConfig
+from daemon.config import (
+    Config,
+    ControlConfig,
+    LinkConfig,
+    MindConfig,
+    PortsConfig,
+    SessionConfig,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 #: Everything that `segue run` imports, except its MIDI driver, which loads no model either.
 PLAYER = """
-import bridges.control, bridges.loopback, bridges.midi, bridges.osc, bridges.zeromq
+import bridges.control, bridges.link, bridges.loopback, bridges.midi, bridges.osc, bridges.zeromq
 import daemon.run, daemon.runtime, daemon.live, daemon.demo, daemon.send, daemon.takes
 import engine.client, engine.protocol, engine.standin, engine.wire
 """
@@ -45,7 +52,13 @@ def every_key() -> Iterator[tuple[str, str]]:
         Config.from_table({"session": {"no such key": 0}})
     for key in str(refusal.value).split("it may have ")[1].split(", "):
         yield "session", key
-    for section, tree in (("ports", PortsConfig), ("control", ControlConfig), ("mind", MindConfig)):
+    trees = {
+        "ports": PortsConfig,
+        "control": ControlConfig,
+        "link": LinkConfig,
+        "mind": MindConfig,
+    }
+    for section, tree in trees.items():
         for field in fields(tree):
             yield section, field.name
 
@@ -130,7 +143,7 @@ def test_what_is_imported_is_required_and_the_other_way_round():
     module_of = {"python-osc": "pythonosc", "python-rtmidi": "rtmidi", "pyzmq": "zmq"}
     module_of |= {"pillow": "PIL", "llama-cpp-python": "llama_cpp"}
     extras = project["optional-dependencies"]
-    required = project["dependencies"] + extras["train"] + extras["bench"]
+    required = project["dependencies"] + extras["link"] + extras["train"] + extras["bench"]
     packages = {re.split(r"[<>=]", requirement)[0] for requirement in required}
     imported = set().union(*map(third_party, ("daemon", "bridges", "engine", "models")))
     assert imported == {module_of.get(package, package) for package in packages}
@@ -139,9 +152,9 @@ def test_what_is_imported_is_required_and_the_other_way_round():
 def test_all_that_is_required_is_pinned():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    required = project["dependencies"] + extras["train"] + extras["dev"]
+    required = project["dependencies"] + extras["link"] + extras["train"] + extras["dev"]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[train]"}
+    pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[link,train]"}
     assert {re.split(r"[<>=]", requirement)[0] for requirement in required} <= pinned
 
 

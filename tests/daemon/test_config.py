@@ -113,6 +113,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ),
         ("[session]\nchannel = 0", "channel has to be a whole number from 1 to 16, not 0"),
         ("[session]\nseed = -1", "seed has to be a whole number from 0 to 2147483647, not -1"),
+        ("[link]\njoin = 1", "[link] join has to be true or false, not 1"),
+        ("[link]\npeers = 2", "[link] has no 'peers'; it may have join, start_stop"),
         ("[ports]\nin = 'Piano'", "[ports] has no 'in'; it may have api, input, output"),
         ("[ports]\ninput = ''", "[ports] input has to be a text in quotes, not ''"),
         (
@@ -262,3 +264,16 @@ def test_each_setting_has_a_flag_and_its_help(capsys: pytest.CaptureFixture[str]
     assert "--top-k 0..500" in shown
     assert "0 is no limit. (default 0)" in " ".join(shown.split())
     assert "--bars" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "joins"),
+    [
+        ("", False),
+        ("[link]\njoin = true", True),
+        ("[session]\nclock = 'link'", True),
+        ("[session]\nclock = 'midi'\n[link]\njoin = true", False),  # it would not be followed
+    ],
+)
+def test_link_is_joined_where_somebody_has_said_so(tmp_path: Path, text: str, joins: bool) -> None:
+    assert config_of(tmp_path, text).joins_link is joins
