@@ -33,7 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.architectures import AnyNetwork, Config, DataView, Losses, architecture_of
+from models.architectures import FLAT, AnyNetwork, Config, DataView, Losses, architecture_of
 from models.averaging import Average
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.corpus import CorpusError
@@ -153,7 +153,8 @@ class Trainer:
             f"done: {p.step} steps, {p.seen / 1e6:.1f}M {unit}s, {p.elapsed_s / 60:.1f} minutes; "
             f"best validation {p.best_bits:.3f} bits a {unit} at step {p.best_step}: "
             f"{self.out / 'best.safetensors'}\n"
-            f"to ship it: python -m models.checkpoint {self.out / 'best'} --name segue-small"
+            f"to ship it: python -m models.checkpoint {self.out / 'best'} "
+            f"--name segue-{self._name()}"
         )
         return 0
 
@@ -315,6 +316,10 @@ class Trainer:
             "data_mix": {name: round(share, 4) for name, share in self.view.weights.items()},
         }
         return Checkpoint(network=self.averaged, vocabulary=self.vocabulary, provenance=provenance)
+
+    def _name(self) -> str:
+        architecture = architecture_of(self.network.config)
+        return "small" if architecture is FLAT else architecture.name
 
     def _say(self, line: str) -> None:
         if self.processes.first:
