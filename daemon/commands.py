@@ -101,7 +101,7 @@ def _choice(name: str, choices: tuple[str, ...], default: str, help_: str) -> Co
 
 COMMANDS: tuple[Command, ...] = (
     Command("ping", "Ask whether Segue is there; answered with pong and the version."),
-    Command("state", "Ask for mode, phase, bars, tempo, playing, mind and beat."),
+    Command("state", "Ask for mode, phase, bars, tempo, playing, mind, clock and beat."),
     # Four bars is what musicians mean by trading when they say nothing else.
     _choice(
         "mode",

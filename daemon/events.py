@@ -160,6 +160,7 @@ class StateChanged:
     bpm: float
     playing: bool
     mind: str
+    clock: str  # who leads, and whether that one was lost
     beat: float
 
 

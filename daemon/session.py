@@ -508,6 +508,7 @@ class Session:
             bpm=round(self._told_bpm if transport.playing else transport.bpm, 1),
             playing=transport.playing,
             mind=self._drafting.mind,
+            clock=self._clock.leader + (" lost" if self._clock.lost else ""),
             beat=self._beat(),
         )
         if self._state is None or replace(self._state, beat=state.beat) != state:

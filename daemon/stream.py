@@ -2,7 +2,7 @@
 
 Topics and values, the same over OSC (`/segue/TOPIC values…`) and ZeroMQ:
 
-    state     mode, phase, bars, bpm, playing (0 or 1), mind, beat
+    state     mode, phase, bars, bpm, playing (0 or 1), mind, clock, beat
     played    voice, pitch, velocity, beat          a note begins
     released  voice, pitch, beat, duration          it has ended
     planned   epoch, pitch, velocity, beat, duration   Segue means to play it, and may think again
@@ -58,7 +58,7 @@ def message_of(effect: Effect) -> tuple[str, tuple[Value, ...]] | None:
 
 
 def state_values(state: StateChanged) -> tuple[Value, ...]:
-    """The state as it is told to OSC and ZeroMQ: mode, phase, bars, bpm, playing, mind, beat."""
+    """The state as it is told to OSC and ZeroMQ: mode, phase, bars, bpm, playing, mind, clock, beat."""
     return (
         state.mode,
         state.phase,
@@ -66,5 +66,6 @@ def state_values(state: StateChanged) -> tuple[Value, ...]:
         state.bpm,
         int(state.playing),
         state.mind,
+        state.clock,
         state.beat,
     )

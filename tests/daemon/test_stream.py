@@ -27,8 +27,8 @@ from engine.protocol import Cancel, Note
 C = Note(4.0, 60, 0.5, 80)
 TOLD: list[tuple[Effect, tuple[str, tuple[object, ...]] | None]] = [
     (
-        StateChanged("trade", "idle", 4, 120.0, False, "ready", 0.0),
-        ("state", ("trade", "idle", 4, 120.0, 0, "ready", 0.0)),
+        StateChanged("trade", "idle", 4, 120.0, False, "ready", "midi lost", 0.0),
+        ("state", ("trade", "idle", 4, 120.0, 0, "ready", "midi lost", 0.0)),
     ),
     (NoteStarted("player", 4.0, 60, 80), ("played", ("player", 60, 80, 4.0))),
     (NoteEnded("segue", C), ("released", ("segue", 60, 4.5, 0.5))),

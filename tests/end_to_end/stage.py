@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NS_PER_S = 1_000_000_000
 #: Far beyond what anything here takes; a machine that trains beside the tests is slow.
 PATIENCE_S = 60.0
-STATE = ("mode", "phase", "bars", "bpm", "playing", "mind", "beat")
+STATE = ("mode", "phase", "bars", "bpm", "playing", "mind", "clock", "beat")
 
 Score = list[tuple[float, bytes]]  # (beat, message)
 
