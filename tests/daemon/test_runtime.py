@@ -212,7 +212,7 @@ def test_the_state_is_there_from_the_start_and_its_beat_goes_on(
     with daemon.living():
         eventually(lambda: daemon.runtime.command("state", ()))
         state = daemon.runtime.command("state", ())
-        assert state == ("trade", "idle", 1, 400.0, 0, "loading", 0.0)
+        assert state == ("trade", "idle", 1, 400.0, 0, "loading", "internal", 0.0)
         daemon.play(C_ON)
         eventually(lambda: daemon.runtime.command("state", ())[4] == 1)
         first = daemon.runtime.command("state", ())[-1]
