@@ -58,6 +58,8 @@ class SessionConfig:
     meter: tuple[int, int] = (4, 4)
     #: Follow a host or a clock once one is heard; a musician without one never has to think of it.
     clock: Choice = "auto"
+    #: Machines that were not told to follow Segue should not begin to play with it.
+    send_clock: bool = False
     #: The same seed and the same inbox give the same answers.
     seed: int = 0
     #: Segue plays on this channel, counted from 0 (MIDI channel 1).
@@ -74,6 +76,13 @@ class SessionConfig:
     input_latency_ns: int = 0
     #: What is sent sounds so long after it left; the shell sends it earlier by as much.
     output_latency_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if self.send_clock and self.clock == "midi":
+            raise ConfigError(
+                'send_clock does not go with clock = "midi", a clock that Segue follows itself: '
+                'take clock = "auto"'
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return the values as they stand in a journal."""
@@ -234,7 +243,8 @@ def _known(table: Mapping[str, Any], where: str, names: list[str]) -> None:
 
 def _session(table: Mapping[str, Any]) -> SessionConfig:
     names = [command.name for command in commands.settings()]
-    _known(table, "[session]", [*names, "meter", "clock", "seed", "channel", "foot_switch"])
+    others = ["meter", "clock", "send_clock", "seed", "channel", "foot_switch"]
+    _known(table, "[session]", [*names, *others])
     settings = Settings()
     session = SessionConfig()
     for key, value in table.items():
@@ -249,6 +259,8 @@ def _session(table: Mapping[str, Any]) -> SessionConfig:
             if value not in CLOCKS:
                 raise ConfigError(f"[session] clock takes {'|'.join(CLOCKS)}, not {value!r:.60}")
             session = replace(session, clock=value)
+        elif key == "send_clock":
+            session = replace(session, send_clock=_switch("send_clock", value))
         elif key == "seed":
             session = replace(session, seed=_integer("seed", value, 0, 2**31 - 1))
         elif key == "channel":  # people count channels from 1

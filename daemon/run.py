@@ -67,6 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--meter", help="bars of the internal clock: 4/4, 3/4, 6/8 (default 4/4)")
     parser.add_argument("--clock", choices=CLOCKS, help="who leads (default auto)")
     parser.add_argument(
+        "--send-clock", action="store_true", help="send MIDI clock to those who follow Segue"
+    )
+    parser.add_argument(
         "--link", action="store_true", help="join the Ableton Link session of this network"
     )
     parser.add_argument("--seed", type=int, help="same seed and same playing, same answers")
@@ -116,6 +119,8 @@ def config_of(args: argparse.Namespace) -> Config:
         session = replace(session, meter=parse_meter(args.meter))
     if args.clock is not None:
         session = replace(session, clock=args.clock)
+    if args.send_clock:
+        session = replace(session, send_clock=True)
     if args.seed is not None:
         session = replace(session, seed=args.seed)
     link = replace(config.link, join=config.link.join or args.link)

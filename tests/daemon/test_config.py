@@ -113,6 +113,11 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ),
         ("[session]\nchannel = 0", "channel has to be a whole number from 1 to 16, not 0"),
         ("[session]\nseed = -1", "seed has to be a whole number from 0 to 2147483647, not -1"),
+        ("[session]\nsend_clock = 1", "send_clock has to be true or false, not 1"),
+        (
+            "[session]\nsend_clock = true\nclock = 'midi'",
+            'send_clock does not go with clock = "midi", a clock that Segue follows itself: take',
+        ),
         ("[link]\njoin = 1", "[link] join has to be true or false, not 1"),
         ("[link]\npeers = 2", "[link] has no 'peers'; it may have join, start_stop"),
         ("[ports]\nin = 'Piano'", "[ports] has no 'in'; it may have api, input, output"),
@@ -176,6 +181,11 @@ def test_a_session_behind_slow_ports_decides_earlier() -> None:
     assert Config().played == Config().session
 
 
+def test_the_clock_is_sent_where_somebody_has_said_so(tmp_path: Path) -> None:
+    assert not Config().session.send_clock
+    assert config_of(tmp_path, "[session]\nsend_clock = true").session.send_clock
+
+
 def test_control_ports_that_are_switched_off_may_be_alike() -> None:
     assert ControlConfig(control_port=0, stream_port=0).stream_port == 0
 
@@ -218,6 +228,7 @@ def test_what_a_session_was_set_up_with_comes_back_from_a_journal(config: Sessio
         {"meter": [4, 3]},
         {"meter": None},
         {"clock": "sun"},
+        {"clock": "midi", "send_clock": True},
         {"volume": 11},
     ],
 )

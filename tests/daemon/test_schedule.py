@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from musicians import is_on
 
 from daemon.schedule import Due, Schedule
+from daemon.schedule import is_on as schedule_is_on
 
+TICK, START, STOP = b"\xf8", b"\xfa", b"\xfc"
 C_ON, C_OFF, E_ON, E_OFF = b"\x90\x3c\x50", b"\x80\x3c\x00", b"\x90\x40\x50", b"\x80\x40\x00"
 
 
@@ -50,6 +53,55 @@ def test_release_all_forgets_what_is_planned() -> None:
     assert messages(schedule.release_all(5)) == [C_OFF, E_OFF]
     assert schedule.next_due_ns is None
     assert schedule.release_all(6) == []
+
+
+def test_at_one_time_the_clock_comes_first() -> None:
+    schedule = Schedule()
+    schedule.push(0, C_ON)
+    for message in (E_ON, C_OFF, START, TICK):
+        schedule.push(10, message)
+    assert messages(schedule.pop_due(10)) == [C_ON, START, TICK, C_OFF, E_ON]
+
+
+def test_a_panic_does_not_stop_the_clock() -> None:
+    schedule = Schedule()
+    for due_ns, message in ((0, C_ON), (0, START), (0, TICK), (10, E_ON), (20, TICK)):
+        schedule.push(due_ns, message)
+    schedule.pop_due(0)
+    assert messages(schedule.release_all(5)) == [C_OFF]
+    assert messages(schedule.pop_due(30)) == [TICK]
+
+
+def test_a_stop_takes_back_the_ticks_that_come_later() -> None:
+    schedule = Schedule()
+    for due_ns, message in ((0, START), (0, TICK), (10, TICK), (20, TICK), (20, C_ON)):
+        schedule.push(due_ns, message)
+    schedule.push(15, STOP)
+    assert messages(schedule.pop_due(30)) == [START, TICK, TICK, STOP, C_ON]
+
+
+def test_a_clock_that_runs_is_stopped_once() -> None:
+    schedule = Schedule()
+    assert schedule.stop_clock(0) == []
+    for due_ns, message in ((0, START), (0, TICK), (10, TICK)):
+        schedule.push(due_ns, message)
+    schedule.pop_due(0)
+    assert messages(schedule.stop_clock(5)) == [STOP]
+    assert schedule.next_due_ns is None
+    assert schedule.stop_clock(6) == []
+
+
+@pytest.mark.parametrize("message", [TICK, START, STOP, b"\xf2\x3c\x50", C_OFF, b"\x90\x3c\x00"])
+def test_what_strikes_no_note(message: bytes) -> None:
+    assert not schedule_is_on(message)
+
+
+def test_a_message_that_is_no_note_is_only_sent() -> None:
+    schedule = Schedule()
+    schedule.push(0, b"\xb0\x3c\x50")
+    schedule.push(0, b"\xc0\x05")
+    assert messages(schedule.pop_due(0)) == [b"\xb0\x3c\x50", b"\xc0\x05"]
+    assert not schedule.sounding
 
 
 Act = Callable[[Schedule, int], list[Due]]
