@@ -41,7 +41,7 @@ from models.description import (
 from models.files import replacing
 from models.nested.network import NestedNetwork
 from models.network import Network
-from models.vocabulary import Vocabulary, tokenizer_settings
+from models.vocabulary import Vocabulary, standard_vocabulary, tokenizer_settings
 
 LICENCE = (
     "Apache-2.0. Trained on public-domain, CC0, MIT, BSD and CC BY corpora only; "
@@ -121,6 +121,11 @@ def load_any(
         raise CheckpointError(
             f"{json_path} describes a {architecture.name} network where a {wanted.name} one is "
             "needed; name another checkpoint"
+        )
+    if architecture is NESTED and vocabulary != standard_vocabulary():
+        # Its fields are counted in models/nested/events.py, not in the file.
+        raise CheckpointError(
+            f"{json_path} was trained with another vocabulary than this version's; train it again"
         )
     try:
         config = architecture.config(**description["network"])

@@ -6,8 +6,16 @@ import pytest
 import torch
 
 from models import checkpoint as checkpoints
-from models.checkpoint import Checkpoint, load_checkpoint, main, save_checkpoint
+from models.checkpoint import (
+    Checkpoint,
+    load_any,
+    load_checkpoint,
+    load_nested,
+    main,
+    save_checkpoint,
+)
 from models.description import CheckpointError, default_checkpoint
+from models.nested.network import NestedConfig, NestedNetwork
 from models.network import Network, NetworkConfig
 from models.vocabulary import standard_vocabulary
 
@@ -98,6 +106,55 @@ def test_another_vocabulary(saved):
     rewritten(saved, vocabulary=[f"Word_{i}" for i in range(362)])
     with pytest.raises(CheckpointError, match="does not describe a network of this version"):
         load_checkpoint(saved)
+
+
+@pytest.fixture
+def nested(tmp_path):
+    path = tmp_path / "weights" / "a step a note"
+    torch.manual_seed(3)
+    shape = NestedConfig(vocabulary=len(VOCABULARY), layers=1, width=16, heads=2, ffn=32, chain=24)
+    checkpoint = Checkpoint(NestedNetwork(shape).eval(), VOCABULARY, {"steps": 8})
+    save_checkpoint(path, checkpoint)
+    return path
+
+
+def test_a_nested_one_comes_back_as_it_went(nested):
+    loaded = load_nested(nested)
+    assert loaded.network.config.chain == 24
+    assert loaded.provenance == {"steps": 8}
+    torch.manual_seed(3)
+    before = NestedNetwork(loaded.network.config).state_dict()
+    after = loaded.network.state_dict()
+    assert all(torch.allclose(before[name], after[name], atol=1e-3) for name in before)
+
+
+def test_where_one_architecture_is_needed_the_other_gets_one_line(saved, nested):
+    with pytest.raises(CheckpointError, match="describes a nested network where a flat one is"):
+        load_checkpoint(nested)
+    with pytest.raises(CheckpointError, match="describes a flat network where a nested one is"):
+        load_nested(saved)
+    assert load_any(nested).provenance == {"steps": 8}
+
+
+def test_a_nested_one_of_other_words_is_refused(nested):
+    others = [word.replace("12/8", "13/8") for word in VOCABULARY.tokens]
+    rewritten(nested, vocabulary=others)
+    with pytest.raises(CheckpointError, match="another vocabulary than this version's"):
+        load_nested(nested)
+
+
+def test_an_architecture_that_nobody_knows(saved):
+    rewritten(saved, architecture="round")
+    with pytest.raises(CheckpointError, match=r"'round', which .* knows flat and nested"):
+        load_any(saved)
+
+
+def test_the_first_checkpoints_did_not_say_that_they_are_flat(saved):
+    path = saved.with_suffix(".json")
+    described = json.loads(path.read_text())
+    del described["architecture"]
+    path.write_text(json.dumps(described))
+    assert load_checkpoint(saved).provenance["steps"] == 7
 
 
 def test_parts_of_two_checkpoints(saved, tmp_path):

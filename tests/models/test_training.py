@@ -2,6 +2,9 @@
 
 import argparse
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +18,7 @@ from models.training_options import Settings, shape_of
 from models.training_state import read_settings
 from models.vocabulary import standard_vocabulary
 
+ROOT = Path(__file__).resolve().parents[2]
 WORDS = {"vocabulary": len(standard_vocabulary())}
 SHAPES = {
     "flat": FLAT.config(**WORDS, layers=1, width=32, heads=2, ffn=64, context=64),
@@ -222,6 +226,25 @@ def test_failures_are_one_line_and_exit_code_one(places, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert main(["--data", str(data), "--out", str(tmp_path / "file")]) == 1
     assert "cannot write to" in capsys.readouterr().err
+
+
+def test_a_killed_training_goes_on_from_its_last_save(places, tmp_path):
+    data, cache = places
+    run = tmp_path / "run"
+    common = ["--data", str(data), "--cache", str(cache), "--out", str(run), *SMALL]
+    often = ["--architecture", "nested", "--validate-minutes", "0", "--save-minutes", "0"]
+    command = [sys.executable, "-u", "-m", "models.training", *common, *often, "--steps", "100000"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("validation at step 4"):
+                process.kill()
+                break
+    saved = read_settings(run)[1].step
+    assert saved >= 3
+    assert load_any(run / "best").provenance["steps"] >= 1
+    assert main([*common, "--resume", "--steps", str(saved + 2)]) == 0
+    assert read_settings(run)[1].step == saved + 2
 
 
 def test_a_full_disk_keeps_the_state_before(view, tmp_path, monkeypatch):
