@@ -40,13 +40,16 @@ class Kind(IntEnum):
     DURATION = auto()
 
 
+#: For whoever asks at each token: `Kind.BAR` is a function call in Python 3.11, ten times slower.
+BAR, TIME_SIGNATURE, POSITION, PITCH, VELOCITY, DURATION = Kind
+
 FOLLOWS: dict[Kind, tuple[Kind, ...]] = {
-    Kind.BAR: (Kind.TIME_SIGNATURE,),
-    Kind.TIME_SIGNATURE: (Kind.POSITION, Kind.BAR),
-    Kind.POSITION: (Kind.PITCH,),
-    Kind.PITCH: (Kind.VELOCITY,),
-    Kind.VELOCITY: (Kind.DURATION,),
-    Kind.DURATION: (Kind.PITCH, Kind.POSITION, Kind.BAR),
+    BAR: (TIME_SIGNATURE,),
+    TIME_SIGNATURE: (POSITION, BAR),
+    POSITION: (PITCH,),
+    PITCH: (VELOCITY,),
+    VELOCITY: (DURATION,),
+    DURATION: (PITCH, POSITION, BAR),
 }
 
 
@@ -63,7 +66,7 @@ class Grammar:
         self._until = until_beat - BEAT_TOLERANCE
         number, self.step = self._grid.place_after(from_beat)
         self.bar = self._grid.bar(number)
-        self._last = Kind.POSITION
+        self._last = POSITION
         self._pitch: int | None = None  # the last one at this step
         self._notes_here = 0
         self._bar_is_empty = False
@@ -88,43 +91,41 @@ class Grammar:
         kind = kinds[0] if len(kinds) == 1 else self._kind(token)
         self._last = kind
         self._allowed = ()
-        if kind is Kind.PITCH:
+        if kind is PITCH:
             self._pitch = token
             self._notes_here += 1
-        elif kind is Kind.POSITION:
+        elif kind is POSITION:
             self._go_to(token - self._words.positions.start)
-        elif kind is Kind.BAR:
+        elif kind is BAR:
             self._open_bar()
         return kind
 
     def _kind(self, token: int) -> Kind:
         """Of a token where several kinds may follow."""
         if token in self._words.pitches:
-            return Kind.PITCH
-        return Kind.BAR if token == self._words.bar else Kind.POSITION
+            return PITCH
+        return BAR if token == self._words.bar else POSITION
 
     def _open(self, kind: Kind) -> range:
         """The tokens of a kind that are possible here."""
         words = self._words
-        match kind:
-            case Kind.VELOCITY:
-                return words.velocities
-            case Kind.DURATION:
-                return words.durations
-            case Kind.PITCH:
-                if self._notes_here >= MAX_NOTES_A_STEP:
-                    return range(0)
-                lowest = words.pitches.start if self._pitch is None else self._pitch + 1
-                return range(lowest, words.pitches.stop)
-            case Kind.POSITION:
-                first, stop = words.positions.start, words.positions.stop
-                return range(first + self.step + 1, min(first + self.bar.steps, stop))
-            case Kind.TIME_SIGNATURE:
-                token = words.time_signature_token(self.bar.metre)
-                return range(token, token + 1)
-            case Kind.BAR:
-                silent = self._last is Kind.TIME_SIGNATURE and self._bar_before_is_empty
-                return range(0) if silent else range(words.bar, words.bar + 1)
+        if kind is VELOCITY:
+            return words.velocities
+        if kind is DURATION:
+            return words.durations
+        if kind is PITCH:
+            if self._notes_here >= MAX_NOTES_A_STEP:
+                return range(0)
+            lowest = words.pitches.start if self._pitch is None else self._pitch + 1
+            return range(lowest, words.pitches.stop)
+        if kind is POSITION:
+            first, stop = words.positions.start, words.positions.stop
+            return range(first + self.step + 1, min(first + self.bar.steps, stop))
+        if kind is TIME_SIGNATURE:
+            token = words.time_signature_token(self.bar.metre)
+            return range(token, token + 1)
+        silent = self._last is TIME_SIGNATURE and self._bar_before_is_empty
+        return range(0) if silent else range(words.bar, words.bar + 1)
 
     def _open_bar(self) -> None:
         self._bar_before_is_empty = self._bar_is_empty

@@ -31,13 +31,10 @@ def library() -> Any:
 
 def _declare(kernel: Any) -> None:
     """What each function takes and returns; what is not said returns an int."""
-    pointer, number, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_double
+    pointer, number = ctypes.c_void_p, ctypes.c_int
     kernel.segue_path.restype, kernel.segue_path.argtypes = ctypes.c_char_p, [number]
     kernel.segue_open.restype, kernel.segue_open.argtypes = pointer, [pointer, pointer, number]
     kernel.segue_append.argtypes = [pointer, pointer, number, number, pointer]
     kernel.segue_next.argtypes = [pointer, ctypes.c_int32, number, pointer]
     kernel.segue_close.restype, kernel.segue_close.argtypes = None, [pointer]
-    kernel.segue_draw.argtypes = [
-        *(pointer, ctypes.c_char_p, number),
-        *(real, number, real, real, number),
-    ]
+    kernel.segue_choose.argtypes = [pointer, ctypes.c_char_p]

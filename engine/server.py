@@ -115,8 +115,10 @@ def run(args: argparse.Namespace) -> int:
 def serve(socket: "zmq.Socket[bytes]", service: "Service") -> None:
     """Answer whoever speaks at a ROUTER socket, for ever."""
     players = _Players()
+    poller = zmq.Poller()
+    poller.register(socket, zmq.POLLIN)
     while True:
-        while socket.poll(0 if service.busy else None):
+        while poller.poll(0 if service.busy else None):
             player, *frames = socket.recv_multipart()
             for message in _heard(players, player, frames, service):
                 _send(socket, player, message)

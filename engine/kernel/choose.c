@@ -9,6 +9,13 @@
 
 #define MOST 4294967296.0 /* what the best candidate weighs; as in engine/sampling.py */
 
+/* What is asked for, as one piece of memory: a call from Python costs by the argument. */
+typedef struct {
+    double temperature, top_p, number;
+    int32_t top_k, again, count; /* `count` spans, at least one token in all */
+    struct { int32_t first, end; } spans[]; /* from `first` to the one before `end` */
+} Choice;
+
 /* What is not a number is impossible, and infinity a number like any other. */
 static double sane(double logit) {
     return isnan(logit) ? -INFINITY : isinf(logit) && logit > 0 ? 1e300 : logit;
@@ -55,28 +62,29 @@ static void keep(double *weights, int count, int top_k, double top_p) {
         if (weights[i] < ranked[top_p < 1 ? last : most - 1]) weights[i] = 0;
 }
 
-/* `spans`: first token and the one behind the last, `count` times, at least one token in all. */
-int segue_draw(const float *logits, const int32_t *spans, int count, double temperature, int top_k,
-               double top_p, double number, int again) {
+/* The token, or -1 where another number has to be drawn. */
+int segue_choose(const float *logits, const Choice *choice) {
     int size = 0, best = 0, index = 0;
-    for (int s = 0; s < count; s++) size += spans[2 * s + 1] - spans[2 * s];
+    for (int s = 0; s < choice->count; s++) size += choice->spans[s].end - choice->spans[s].first;
     double values[size], sum = 0;
-    for (int s = 0, i = 0; s < count; s++)
-        for (int token = spans[2 * s]; token < spans[2 * s + 1]; token++, i++) {
-            values[i] = sane(logits[token]);
+    for (int s = 0, i = 0; s < choice->count; s++)
+        for (int t = choice->spans[s].first; t < choice->spans[s].end; t++, i++) {
+            values[i] = sane(logits[t]);
             if (values[i] > values[best]) best = i;
         }
     index = best;
-    if (temperature > 0) {
-        weigh(values, size, values[best], temperature);
-        if (again) keep(values, size, top_k, top_p);
-        const double aim = number * sum_of(values, size);
+    if (choice->temperature > 0) {
+        const int top_k = choice->top_k;
+        const double top_p = choice->top_p;
+        weigh(values, size, values[best], choice->temperature);
+        if (choice->again) keep(values, size, top_k, top_p);
+        const double aim = choice->number * sum_of(values, size);
         for (index = 0; (sum += values[index]) <= aim; index++) {}
-        if (!again && !stays(values, size, values[index], top_k, top_p)) return -1;
+        if (!choice->again && !stays(values, size, values[index], top_k, top_p)) return -1;
     }
-    while (index >= spans[1] - spans[0]) {
-        index -= spans[1] - spans[0];
-        spans += 2;
+    for (int s = 0;; s++) {
+        const int here = choice->spans[s].end - choice->spans[s].first;
+        if (index < here) return choice->spans[s].first + index;
+        index -= here;
     }
-    return spans[0] + index;
 }

@@ -3,9 +3,10 @@
 A mind in a process of its own serves a socket as `segue engine` does, as nice as that, and a player
 in this one reads each note as it comes. Counted is the time within the mind's backend, and from one
 call of that to the next, which is everything else that a note costs, the sending with it: the
-processor's caches are as cold as the network leaves them. Medians of many answers, and the least,
-since the machine may do something else meanwhile. What follows in the player is no part of the next
-note's time; a ping there and back, with the mind at rest, says how long the way is.
+processor's caches are as cold as the network leaves them. Quantiles over all notes, but the first
+of each answer; a note during which the machine did something else is one among many. What follows
+in the player is no part of the next note's time; a ping there and back, with the mind at rest, says
+how long the way is.
 
     python tests/benchmarks/note_overhead.py [--checkpoint PATH] [--backend NAME] [--answers N]
 """
@@ -14,13 +15,14 @@ import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
+from statistics import median, quantiles
 from time import perf_counter
 
 import zmq
@@ -92,18 +94,35 @@ class Timed:
         self.within_s += self._left_s - begun_s
 
 
+class Noted(Service):
+    """A mind that writes down where the clocks of its backend stand after each note."""
+
+    def __init__(self, decoder: Decoder, ready: Ready, timed: Timed) -> None:
+        super().__init__(decoder, ready)
+        self.stands: list[tuple[float, float]] = []
+        self._timed = timed
+
+    def work(self) -> list[FromMind]:
+        said = super().work()
+        if said and isinstance(said[0], Drafted):
+            self.stands.append((self._timed.within_s, self._timed.between_s))
+        return said
+
+
 def mind(address: str, checkpoint: Path | None, backend: str, told: Connection) -> None:
-    """Serve for ever; say the times so far to whoever asks."""
+    """Serve for ever; say how the clocks stood since the last time to whoever asks."""
     os.nice(NICENESS)
     model = open_model(checkpoint, backend=backend)
     timed = Timed(model.backend)
-    service = Service(Decoder(timed, model.vocabulary), Ready(model.kind, model.parameters, 0))
+    decoder = Decoder(timed, model.vocabulary)
+    service = Noted(decoder, Ready(model.kind, model.parameters, 0), timed)
     service.warm_up()
 
     def tell() -> None:
         while True:
             told.recv()
-            told.send((timed.within_s, timed.between_s))
+            told.send(service.stands)
+            service.stands = []
 
     threading.Thread(target=tell, daemon=True).start()
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
@@ -128,14 +147,13 @@ class Player:
             said.append(decode(self._dealer.recv()))
         return said  # type: ignore[return-value]
 
-    def answer(self, seed: int) -> tuple[float, float]:
-        """Microseconds a note within the backend and beside it, from its first token to the end."""
-        before = self._times_s()
+    def answer(self, seed: int) -> list[tuple[float, float]]:
+        """Microseconds within the backend and beside it, of each note but the first."""
         self.say(Continue(seed, FROM_BEAT, UNTIL_BEAT, Controls(), seed))
-        notes = sum(isinstance(said, Drafted) for said in self.until(Finished))
-        after = self._times_s()
-        within_us, beside_us = (1e6 * (b - a) / notes for a, b in zip(before, after, strict=True))
-        return within_us, beside_us
+        self.until(Finished)
+        self._mind.send("how do they stand?")
+        stands = self._mind.recv()
+        return [(1e6 * (c - a), 1e6 * (d - b)) for (a, b), (c, d) in pairwise(stands)]
 
     def ping_us(self) -> float:
         """There and back."""
@@ -143,11 +161,6 @@ class Player:
         self.say(Ping(1))
         self.until(Pong)
         return 1e6 * (perf_counter() - begun_s)
-
-    def _times_s(self) -> tuple[float, float]:
-        self._mind.send("times")
-        within_s, beside_s = self._mind.recv()
-        return within_s, beside_s
 
 
 def measure(checkpoint: Path | None, backend: str, answers: int) -> dict[str, float | str]:
@@ -166,22 +179,22 @@ def measure(checkpoint: Path | None, backend: str, answers: int) -> dict[str, fl
                 player.say(Prompt(PLAYED, (), (Meter(0.0, 4, 4),), reset=True))
                 (ready,) = player.until(Ready)
                 player.answer(0)  # the prompt
-                rows = [player.answer(seed) for seed in range(answers)]
+                notes = [note for seed in range(answers) for note in player.answer(seed)]
                 pings = [player.ping_us() for _ in range(PINGS)]
         finally:
             process.kill()
             process.join()
     assert isinstance(ready, Ready)
-    within, beside = min(rows, key=sum)
+    within, beside = (quantiles(times, n=10) for times in zip(*notes, strict=True))
     return {
         "backend": ready.model,
-        "answers": answers,
-        "network_us_p50": statistics.median(within for within, _ in rows),
-        "beside_us_p50": statistics.median(beside for _, beside in rows),
-        "share_p50": statistics.median(beside / (beside + within) for within, beside in rows),
-        "network_us_min": within,
-        "beside_us_min": beside,
-        "ping_us_p50": statistics.median(pings),
+        "notes": len(notes),
+        "network_us_p10": within[0],
+        "network_us_p50": within[4],
+        "beside_us_p10": beside[0],
+        "beside_us_p50": beside[4],
+        "share_p50": median(beside / (beside + within) for within, beside in notes),
+        "ping_us_p50": median(pings),
     }
 
 
