@@ -97,7 +97,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
             raise ValueError(f"--{name} is {value}; it must be above 0")
     if not 0 <= args.dropout < 1:
         raise ValueError(f"--dropout is {args.dropout}; it must be from 0 to below 1")
-    if args.compile and not any(map(shutil.which, COMPILERS)):
+    if args.compile and not _can_compile():
         raise ValueError("--compile needs a C++ compiler; install g++, or train without it")
     return Settings(
         minutes=None if args.steps else args.minutes or 60.0,
@@ -122,6 +122,7 @@ def resumed(args: argparse.Namespace, asked: Settings) -> tuple[Config, Settings
     if config.vocabulary != len(standard_vocabulary()):
         raise CheckpointError(f"{args.out} was trained with another vocabulary; start a new run")
     settings = replace(Settings(**saved), device=asked.device)
+    settings = replace(settings, compile=settings.compile and _can_compile())
     if args.minutes or args.steps:
         settings = replace(settings, minutes=asked.minutes, steps=asked.steps)
     return config, settings
@@ -141,3 +142,7 @@ def shape_of(args: argparse.Namespace) -> Config:
     if architecture is NESTED:
         shape["chain"] = args.chain or 3 * args.width // 2
     return architecture.config(**shape)
+
+
+def _can_compile() -> bool:
+    return any(map(shutil.which, COMPILERS))
