@@ -16,7 +16,15 @@ import numpy as np
 
 from models.evaluation import continuation, copying, distance, timing
 from models.evaluation.bits import MOST_NOTES, piece_bits
-from models.evaluation.bootstrap import RESAMPLES, Figure, Floats, figure, mean_of, ratio
+from models.evaluation.bootstrap import (
+    RESAMPLES,
+    Figure,
+    Floats,
+    Statistic,
+    figure,
+    mean_of,
+    ratio,
+)
 from models.evaluation.cases import Case, cases_of
 from models.evaluation.discrimination import FOILS, foils_of, preferred
 from models.evaluation.excerpts import first_beats, on_the_grid
@@ -138,7 +146,7 @@ class _Measure:
             below[piece] += all_of_them
         return figure(ratio(above, below), pieces=self.pieces, seed=self._seed)
 
-    def of(self, statistic: Callable[[Floats], Floats]) -> Figure:
+    def of(self, statistic: Statistic) -> Figure:
         """Any other statistic."""
         return figure(statistic, pieces=self.pieces, seed=self._seed)
 
@@ -249,25 +257,35 @@ def distance_figures(answered: Sequence[Answered], measure: _Measure) -> Figures
             bars[side].append((piece, float((counts == 0).sum()), float(len(counts))))
             grooves[side].append((piece, *distance.groove(music)))
     figures: Figures = {}
+    means = []
     for path, side in (("distance", "answer"), ("distance_floor", "before")):
         parts = {
             name: distance.divergence_of(sums[side, name], sums["human", name])
             for name in distance.PROPERTIES
         }
-        figures[path,] = measure.of(_mean_of_statistics(list(parts.values())))
+        means.append(_mean_of_statistics(list(parts.values())))
+        figures[path,] = measure.of(means[-1])
         for name, statistic in parts.items():
             figures[f"{path}_by", name] = measure.of(statistic)
+    figures["distance_over_floor",] = measure.of(_quotient(*means))
     for side in sides[:2]:
         figures["empty_bars", side] = measure.share(bars[side])
         figures["groove", side] = measure.share(grooves[side])
     return figures
 
 
-def _mean_of_statistics(
-    parts: Sequence[Callable[[Floats], Floats]],
-) -> Callable[[Floats], Floats]:
+def _mean_of_statistics(parts: Sequence[Statistic]) -> Statistic:
     def statistic(weights: Floats) -> Floats:
         found: Floats = np.mean([part(weights) for part in parts], axis=0)
+        return found
+
+    return statistic
+
+
+def _quotient(above: Statistic, below: Statistic) -> Statistic:
+    def statistic(weights: Floats) -> Floats:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found: Floats = above(weights) / below(weights)
         return found
 
     return statistic

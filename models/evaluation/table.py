@@ -71,6 +71,7 @@ BLOCKS: tuple[tuple[str, int, tuple[Column, ...]], ...] = (
         (
             ("mean", ("distance",)),
             ("floor", ("distance_floor",)),
+            ("over floor", ("distance_over_floor",)),
             ("pitch class", ("distance_by", "pitch_class")),
             ("position", ("distance_by", "onset_position")),
             ("inter-onset", ("distance_by", "inter_onset")),

@@ -71,6 +71,7 @@ def test_who_plays_what_followed_has_all_of_it():
         assert found["f1_above_repeat", span] > 0
     assert found["distance",] == pytest.approx(0, abs=1e-12)
     assert found["distance_floor",] > 0
+    assert found["distance_over_floor",] == pytest.approx(0, abs=1e-9)
     assert found["on_grid",] == 1
     assert found["crossing",] == 0
     assert found["copying", "train", "answer"] == found["copying", "train", "human"]
@@ -93,7 +94,9 @@ def test_who_plays_the_training_set_is_caught():
     assert found["copying", "train", "answer"] == 16
     assert found["copying", "train", "answer_above_band"] == 1
     assert found["copying", "train", "human"] < 8
-    assert found["distance",] > 0
+    assert found["distance_over_floor",] == pytest.approx(
+        found["distance",] / found["distance_floor",]
+    )
 
 
 def test_who_is_late_is_off_the_grid_and_over_the_line():
