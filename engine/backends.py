@@ -5,7 +5,8 @@ chosen: the live one must not wait for torch, nor need it to be installed.
 
   native  NAME.safetensors and NAME.json in the kernel that the wheel was built with, int8 and the
           fastest; one thread.
-  onnx    NAME.onnx, made by `segue export`: int8, for wherever there was no compiler.
+  onnx    NAME.onnx, made by `segue export`: int8, for wherever there was no compiler. Networks of
+          tokens only.
   torch   NAME.safetensors and NAME.json, in float32: the reference that others are held against.
   auto    NAME.onnx if it is named; else native, else NAME.onnx if it is there, else torch.
 """
@@ -13,7 +14,7 @@ chosen: the live one must not wait for torch, nor need it to be installed.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.description import (
     SAME_IN_GRAPH,
@@ -27,7 +28,10 @@ from models.description import (
 from models.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from engine.cache import Backend
+    from engine.rows import AnyBackend
+
+#: The architecture that takes a note at a time, as a checkpoint names it.
+NESTED = "nested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Model:
 
     name: str
     kind: str  # of the backend
-    backend: "Backend"
+    backend: "AnyBackend"
     vocabulary: Vocabulary
     parameters: int
 
@@ -53,7 +57,8 @@ def _chosen(path: Path) -> str:
     if beside(path, ".safetensors").is_file() and beside(path, ".json").is_file():
         from engine.native_backend import unfit
 
-        if not unfit(read_description(path).get("network", {})):
+        description = read_description(path)
+        if not _is_nested(description) and not unfit(description.get("network", {})):
             return "native"
     return "onnx" if beside(path, ".onnx").is_file() else "torch"
 
@@ -77,8 +82,11 @@ def _open_onnx(path: Path, threads: int) -> Model:
     from engine.onnx_backend import open_graph
 
     graph = beside(path, ".onnx")
-    if not graph.is_file():
-        read_description(path)  # that nothing at all is there is said first
+    if not graph.is_file() and _is_nested(read_description(path)):
+        raise CheckpointError(
+            f"ONNX Runtime cannot play {bare(path)}, which takes a note at a time; "
+            "play it with `--backend native`, or `--backend torch`"
+        )
     backend, description = open_graph(graph, threads=threads)
     if beside(path, ".json").is_file():
         weights = read_description(path)
@@ -92,22 +100,38 @@ def _open_onnx(path: Path, threads: int) -> Model:
 
 
 def _open_torch(path: Path, threads: int) -> Model:
-    read_description(path)
+    nested = _is_nested(read_description(path))
     try:
         import torch
 
         from engine.torch_backend import TorchBackend
-        from models.checkpoint import load_checkpoint
+        from engine.torch_note_backend import TorchNoteBackend
+        from models.checkpoint import load_checkpoint, load_nested
     except ImportError as error:
+        without = (
+            "the kernel plays it without, where Segue was installed with a C compiler"
+            if nested
+            else "where that is installed, `segue export` makes an .onnx that plays without"
+        )
         raise CheckpointError(
             f"to play {beside(path, '.safetensors')} with torch takes pip install 'segue[train]' "
-            f"({error}); where that is installed, `segue export` makes an .onnx that plays without"
+            f"({error}); {without}"
         ) from error
     torch.set_num_threads(threads)
-    checkpoint = load_checkpoint(path)
-    network = checkpoint.network
-    parameters = network.parameter_count()
-    return Model(bare(path).name, "torch", TorchBackend(network), checkpoint.vocabulary, parameters)
+    backend: AnyBackend
+    if nested:
+        notes = load_nested(path)
+        backend, vocabulary = TorchNoteBackend(notes.network), notes.vocabulary
+        parameters = notes.network.parameter_count()
+    else:
+        tokens = load_checkpoint(path)
+        backend, vocabulary = TorchBackend(tokens.network), tokens.vocabulary
+        parameters = tokens.network.parameter_count()
+    return Model(bare(path).name, "torch", backend, vocabulary, parameters)
+
+
+def _is_nested(description: dict[str, Any]) -> bool:
+    return description.get("architecture") == NESTED
 
 
 OPENERS: dict[str, Callable[[Path, int], Model]] = {

@@ -5,8 +5,8 @@ Knows backends, the decoder around them, and peers; knows nothing of who asks, a
 engine. Every line in is a JSON list, a verb and its number; every line out a JSON object. The first
 line out says that the engine is loaded and has taken a token.
 
-    steps N     N tokens one by one behind 512 others
-    prefill N   N tokens into an empty cache
+    steps N     N tokens one by one behind 512 others; rows behind 256, where a row is a note
+    prefill N   N of them into an empty cache
     notes N     N notes of an answer, each from the end of the one before, with all that is around
 """
 
@@ -18,14 +18,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from engine.backends import OPENERS, Model, open_model
-from engine.cache import Backend
+from engine.cache import Fed
 from engine.decoder import Decoder
 from engine.protocol import Continue, Controls, Meter, Note, Prompt
+from engine.rows import CHOICES, AnyBackend, NoteBackend, Row, Rows
+from engine.tokens import Placed, Tokenizer
 from models.description import (
     CheckpointError,
     beside,
@@ -36,7 +38,7 @@ from models.description import (
 from models.vocabulary import Vocabulary
 from models.weights import read_weights
 
-#: Tokens in the cache while single ones are measured.
+#: Tokens in the cache while single ones are measured, or half of what it holds if that is less.
 BEHIND = 512
 #: Three or four minutes of two hands: as much past as the window takes, and more.
 PLAYED = tuple((k, Note(k / 2, 48 + (5 * k) % 24, 0.5, 40 + 8 * (k % 8))) for k in range(256))
@@ -69,36 +71,43 @@ class Subject(Protocol):
 class Ours:
     """A backend, alone and within the decoder."""
 
-    def __init__(self, backend: Backend, vocabulary: Vocabulary) -> None:
-        self._backend = backend
-        self._tokens = drawn(backend.capacity, len(vocabulary))
+    def __init__(self, backend: AnyBackend, vocabulary: Vocabulary) -> None:
+        self._backend = cast(Fed[Any], backend)
+        self._steps: list[Any] = (
+            drawn_rows(backend.capacity, vocabulary)
+            if isinstance(backend, NoteBackend)
+            else drawn(backend.capacity, len(vocabulary))
+        )
+        self._behind = min(BEHIND, backend.capacity // 2)
         self._vocabulary = vocabulary
         self._decoder: Decoder | None = None  # while the backend holds what it thinks
-        self._holds_tokens = False
+        self._holds_steps = False
         self._seed = 0
-        backend.append(self._tokens[:2])
-        backend.next(self._tokens[2])
+        self._backend.append(self._steps[:2])
+        self._backend.next(self._steps[2])
 
     def steps(self, count: int) -> list[float]:
         """The backend alone."""
-        if not self._holds_tokens:
-            self.prefill(BEHIND)
-            self._holds_tokens = True
-        self._backend.rewind(BEHIND)
-        following = self._tokens[BEHIND : BEHIND + count]
-        return [timed(partial(self._backend.next, token)) for token in following]
+        if not self._holds_steps:
+            self.prefill(self._behind)
+            self._holds_steps = True
+        self._backend.rewind(self._behind)
+        following = self._steps[self._behind : self._behind + count]
+        return [timed(partial(self._backend.next, step)) for step in following]
 
     def prefill(self, count: int) -> list[float]:
-        """In one piece, as each engine does it best."""
-        self._decoder, self._holds_tokens = None, False
+        """In one piece, as each engine does it best; none of more than the cache holds."""
+        self._decoder, self._holds_steps = None, False
         self._backend.rewind(0)
-        return [timed(lambda: self._backend.append(self._tokens[:count]))]
+        if count > self._backend.capacity:
+            return []
+        return [timed(lambda: self._backend.append(self._steps[:count]))]
 
     def notes(self, count: int) -> list[float]:
         """Within the decoder: grammar, sampling, tokens to notes."""
         if self._decoder is None:
-            self._holds_tokens = False
-            self._decoder = Decoder(self._backend, self._vocabulary)
+            self._holds_steps = False
+            self._decoder = Decoder(cast(AnyBackend, self._backend), self._vocabulary)
             self._decoder.apply(Prompt(PLAYED, (), (Meter(0.0, 4, 4),), reset=True))
         found: list[float] = []
         while len(found) < count:
@@ -192,10 +201,29 @@ def drawn(count: int, size: int) -> list[int]:
     return tokens
 
 
+def drawn_rows(count: int, vocabulary: Vocabulary) -> list[Row]:
+    """Rows of eight notes a bar, for a network that takes a note at a time."""
+    rows = Rows(Tokenizer(vocabulary, ()), first_bar=0)
+    fields = vocabulary.pitches, vocabulary.durations, vocabulary.velocities
+    drawn = np.random.default_rng(5).integers(0, [len(field) for field in fields], (count, 3))
+    for k, chosen in enumerate(drawn.tolist()):
+        pitch, duration, velocity = (field[n] for field, n in zip(fields, chosen, strict=True))
+        rows.spell([Placed(k // 8, 6 * (k % 8), pitch, duration, velocity)])
+    return rows.rows[:count]
+
+
 def weight_bytes(shape: dict[str, int]) -> int:
-    """What a token has to read of an int8 network: 8 bits a weight, and a scale for 32 or 64."""
-    layer = 4 * shape["width"] ** 2 + 3 * shape["width"] * shape["ffn"]
-    return int((shape["vocabulary"] * shape["width"] + shape["layers"] * layer) * 34 / 32)
+    """What a token has to read of an int8 network, or a note of a nested one.
+
+    8 bits a weight, and a scale for 32 or 64.
+    """
+    width = shape["width"]
+    weights = shape["layers"] * (4 * width**2 + 3 * width * shape["ffn"])
+    if "chain" in shape:
+        weights += len(CHOICES) * 3 * width * shape["chain"] + width * sum(CHOICES)
+    else:
+        weights += width * shape["vocabulary"]
+    return int(weights * 34 / 32)
 
 
 def open_subject(name: str, checkpoint: Path, *, threads: int) -> Subject:
@@ -211,6 +239,8 @@ def open_subject(name: str, checkpoint: Path, *, threads: int) -> Subject:
     shape: dict[str, int] = description["network"]
     if name == "memory":
         return Memory(weight_bytes(shape))
+    if "chain" in shape:
+        raise ValueError(f"{name} plays tokens, and not a network that takes a note at a time")
     from engine.peers import LlamaCpp, Transformers
 
     weights = read_weights(checkpoint)

@@ -8,8 +8,10 @@ Knows the protocol and the decoder; knows no sockets, processes or files. Messag
 
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
-from engine.decoder import Answer, Decoder
+from engine.answer import Answer
+from engine.decoder import Decoder
 from engine.protocol import (
     Cancel,
     Continue,
@@ -119,7 +121,7 @@ class Service:
 class _Draft:
     """An answer in the making, and the time that it takes."""
 
-    def __init__(self, answer: Answer, epoch: int, begun_s: float) -> None:
+    def __init__(self, answer: Answer[Any], epoch: int, begun_s: float) -> None:
         self.answer = answer
         self.epoch = epoch
         self._last_note_s = begun_s

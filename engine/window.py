@@ -1,7 +1,8 @@
 """What of a long session the model sees.
 
-Knows placed notes and a budget of tokens; knows no beats, caches or networks. The window is a pure
-function of the notes, so that an answer never depends on how the session came to be what it is.
+Knows placed notes and a budget of tokens or rows; knows no beats, caches or networks. The window is
+a pure function of the notes, so that an answer never depends on how the session came to be what it
+is.
 
 The window begins at a bar with notes, the first of a block of eight bars, and stays there while
 the music grows; when it no longer fits the budget, it moves to the next block. So most of the time
@@ -20,6 +21,19 @@ from engine.tokens import BAR_TOKENS, NOTE_TOKENS, STEP_TOKENS, Placed, Tokenize
 
 BLOCKS = (8, 4, 2, 1)  # bars
 MOST_EMPTY = 8  # bars
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What music takes of a cache, at most."""
+
+    bar: int  # with notes in it
+    empty_bar: int
+    step: int  # that notes begin at
+    note: int
+
+
+IN_TOKENS = Costs(bar=BAR_TOKENS, empty_bar=BAR_TOKENS, step=STEP_TOKENS, note=NOTE_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +57,16 @@ class Window:
         return tokens
 
 
-def window_of(placed: Sequence[Placed], end: int, *, budget: int) -> Window:
+def window_of(
+    placed: Sequence[Placed], end: int, *, budget: int, costs: Costs = IN_TOKENS
+) -> Window:
     """The window over ``placed[:end]``, sorted notes, in at most `budget` tokens and a BOS.
 
     Looks at no more notes than fill the budget.
     """
-    begins = list(_bars_from_the_end(placed, end, budget))
+    begins = list(_bars_from_the_end(placed, end, budget, costs))
     if not begins:
-        return Window(_last_notes(placed, end, budget))
+        return Window(_last_notes(placed, end, budget, costs))
     oldest = begins[-1][0]
     if oldest == 0:
         return Window(tuple(placed[:end]))
@@ -66,7 +82,7 @@ def window_of(placed: Sequence[Placed], end: int, *, budget: int) -> Window:
 
 
 def _bars_from_the_end(
-    placed: Sequence[Placed], end: int, budget: int
+    placed: Sequence[Placed], end: int, budget: int, costs: Costs
 ) -> Iterator[tuple[int, int]]:
     """Of each bar that fits, latest first: index of its first note, tokens from there on."""
     tokens = 0
@@ -74,28 +90,30 @@ def _bars_from_the_end(
         note = placed[index]
         before = placed[index - 1] if index else None
         if before is None or before[:3] != note[:3]:
-            tokens += NOTE_TOKENS
+            tokens += costs.note
         if before is None or before.where != note.where:
-            tokens += STEP_TOKENS
+            tokens += costs.step
         if before is None or before.bar != note.bar:
-            tokens += BAR_TOKENS
+            tokens += costs.bar
             if tokens > budget:
                 return
             yield index, tokens
             if before is not None:
-                tokens += BAR_TOKENS * min(note.bar - before.bar - 1, MOST_EMPTY)
+                tokens += costs.empty_bar * min(note.bar - before.bar - 1, MOST_EMPTY)
         if tokens > budget:
             return
 
 
-def _last_notes(placed: Sequence[Placed], end: int, budget: int) -> tuple[Placed, ...]:
+def _last_notes(
+    placed: Sequence[Placed], end: int, budget: int, costs: Costs
+) -> tuple[Placed, ...]:
     """The last notes of a bar that is too dense for the budget."""
     first = end
-    room = budget - BAR_TOKENS
+    room = budget - costs.bar
     while first > 0 and placed[first - 1].bar == placed[end - 1].bar:
-        room -= NOTE_TOKENS
+        room -= costs.note
         if first == end or placed[first - 1].where != placed[first].where:
-            room -= STEP_TOKENS
+            room -= costs.step
         if room < 0:
             break
         first -= 1

@@ -9,9 +9,11 @@ import torch
 
 from engine.backends import open_model
 from engine.native_backend import unfit
+from engine.rows import NoteBackend
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.description import CheckpointError
 from models.export import exported
+from models.nested.network import NestedConfig, NestedNetwork
 from models.network import Network, NetworkConfig
 from models.vocabulary import standard_vocabulary
 
@@ -92,3 +94,24 @@ print(model.kind, *sys.modules)
     kind, *loaded = done.stdout.split()
     assert kind == "native"
     assert not set(loaded) & {"torch", "onnxruntime", "safetensors", "miditok"}
+
+
+def saved_nested(folder: Path) -> Path:
+    torch.manual_seed(1)
+    shape = NestedConfig(
+        vocabulary=len(VOCABULARY), layers=1, width=32, heads=2, ffn=48, chain=40, context=64
+    )
+    save_checkpoint(folder / "notes", Checkpoint(NestedNetwork(shape).eval(), VOCABULARY, {}))
+    return folder / "notes.safetensors"
+
+
+def test_a_checkpoint_says_of_which_kind_it_is(tmp_path: Path) -> None:
+    model = open_model(saved_nested(tmp_path), backend="torch")
+    assert (model.kind, model.name) == ("torch", "notes")
+    assert isinstance(model.backend, NoteBackend)
+    assert not isinstance(open_model(saved(tmp_path), backend="torch").backend, NoteBackend)
+
+
+def test_onnx_runtime_says_that_it_plays_tokens_only(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"takes a note at a time; play it with `--backend"):
+        open_model(saved_nested(tmp_path), backend="onnx")

@@ -13,6 +13,7 @@ import torch
 from engine import measured
 from engine.measured import BEHIND, Events, Generated, Memory, Ours, drawn, open_subject
 from models.checkpoint import Checkpoint, save_checkpoint
+from models.nested.network import NestedConfig, NestedNetwork
 from models.network import Network, NetworkConfig
 from models.vocabulary import Vocabulary, standard_vocabulary
 
@@ -127,3 +128,26 @@ def test_a_process_of_its_own_reads_and_writes_lines(checkpoint: Path) -> None:
     ready, answer = (json.loads(line) for line in done.stdout.splitlines())
     assert ready["bytes"] > 0
     assert len(answer["ms"]) == 2
+
+
+@pytest.fixture(scope="module")
+def nested(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(1)
+    words = standard_vocabulary()
+    shape = NestedConfig(
+        vocabulary=len(words), layers=1, width=32, heads=2, ffn=64, chain=32, context=128
+    )
+    path = tmp_path_factory.mktemp("tiny") / "nested.safetensors"
+    save_checkpoint(path, Checkpoint(NestedNetwork(shape).eval(), words, {}))
+    return path
+
+
+def test_a_network_that_takes_a_note_at_a_time_is_asked_the_same(
+    nested: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked(monkeypatch, ["steps", 5], ["notes", 3], ["prefill", 64], ["prefill", 256])
+    assert measured.main(["torch", "--checkpoint", str(nested)]) == 0
+    _, *answers = said(capsys)
+    assert [len(answer["ms"]) for answer in answers] == [5, 3, 1, 0]
+    with pytest.raises(ValueError, match="a note at a time"):
+        open_subject("llama.cpp", nested, threads=1)
