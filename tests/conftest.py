@@ -198,26 +198,30 @@ def connect_ports(jack_server: JackServer) -> Callable[[str, str], None]:
     return jack_server.connect
 
 
+@contextmanager
+def pure_data(patch: Path, *messages: str) -> Iterator[subprocess.Popen[str]]:
+    """Run Pure Data without sound; messages go to its receivers."""
+    quiet = ["-nogui", "-stderr", "-nrt", "-nosound", "-nomidi", "-noprefs"]
+    sends = [part for message in messages for part in ("-send", message)]
+    process = subprocess.Popen(
+        ["pd", *quiet, "-sleepgrain", "1", *sends, str(patch)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        _end(process)
+
+
 @pytest.fixture
 def pd(need: Need) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """`pd(patch, "segue 9100")` runs Pure Data without sound; messages go to its receivers."""
+    """`pd(patch, "segue 9100")` runs one for a test."""
     need("pd")
     with ExitStack() as stack:
-
-        def run(patch: Path, *messages: str) -> subprocess.Popen[str]:
-            quiet = ["-nogui", "-stderr", "-nrt", "-nosound", "-nomidi", "-noprefs"]
-            sends = [part for message in messages for part in ("-send", message)]
-            process = subprocess.Popen(
-                ["pd", *quiet, "-sleepgrain", "1", *sends, str(patch)],
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                text=True,
-            )
-            stack.callback(_end, process)
-            stack.callback(process.terminate)
-            return process
-
-        yield run
+        yield lambda patch, *messages: stack.enter_context(pure_data(patch, *messages))
 
 
 class Child:
