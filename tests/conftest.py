@@ -18,6 +18,7 @@ import pytest
 
 #: Program -> the Debian package that has it.
 PACKAGES = {
+    "ardour7-lua": "ardour",
     "jackd": "jackd2",
     "jack_lsp": "jackd2",
     "jack_connect": "jackd2",

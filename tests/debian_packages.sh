@@ -6,6 +6,7 @@ set -euo pipefail
 
 # The program that the tests run, and the package that has it.
 needed="
+ardour7-lua ardour
 jackd jackd2
 jack_lsp jackd2
 klick klick
