@@ -2,7 +2,7 @@
 
 import argparse
 
-from daemon import bench_decode
+from daemon import bench_decode, bench_live
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,6 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decode = words.add_parser("decode", help="how long a token and a note take, beside the peers")
     bench_decode.add_arguments(decode)
     decode.set_defaults(measure=bench_decode.run)
+    live = words.add_parser("live", help="how well in time the daemon is")
+    bench_live.add_arguments(live)
+    live.set_defaults(measure=bench_live.run)
 
 
 def run(args: argparse.Namespace) -> int:
