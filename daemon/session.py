@@ -10,6 +10,7 @@ the next bar line of the session, so that what was played stays what it was.
 
 from dataclasses import replace
 
+from daemon.clock_out import ClockOut
 from daemon.clock_source import ClockSource, Moved, Source
 from daemon.config import SessionConfig
 from daemon.drafting import Drafting
@@ -86,6 +87,7 @@ class Session:
         self._emit = self._effects.append
         meters = (Meter(0.0, *config.meter),)
         self._clock = ClockSource(config.clock, self.settings.bpm, meters)
+        self._clock_out = ClockOut()
         self._echo = EchoGuard(
             input_latency_ns=config.input_latency_ns, output_latency_ns=config.output_latency_ns
         )
@@ -132,6 +134,7 @@ class Session:
             case Tick():
                 pass
         self._advance()
+        self._send_clock()
         if self._turns.phase in (Phase.IDLE, Phase.LISTENING):  # a mind that drafts is left alone
             self._drafting.tell_news()
         self._tell_state()
@@ -142,6 +145,7 @@ class Session:
         self._turn(Event.STOPPED, self._beat())
         self._end_open_notes(self._beat())
         self._release(self._beat())
+        self._effects += self._clock_out.stop(self._now_ns)
         return self._taken_effects()
 
     def beat_at(self, t_ns: int) -> float:
@@ -153,7 +157,7 @@ class Session:
         transport = self._clock.transport
         check_ns = self._clock.next_check_ns
         if not transport.playing:
-            return check_ns if check_ns is None else max(self._now_ns + SHORTEST_REST_NS, check_ns)
+            return check_ns and max(self._now_ns + SHORTEST_REST_NS, check_ns)
         committed = [self._voice.next_release_beat]
         if self._turns.awaits_entry:
             committed.append(self._turns.entry_beat)
@@ -164,6 +168,8 @@ class Session:
         thought = [self._lead_beat(), self._silence_beat(), self._redraft_beat]
         wakes += [transport.ns_at(beat) for beat in thought if beat is not None]
         wakes += [check_ns] if check_ns is not None else []
+        if self._sends_clock() and (tick_ns := self._clock_out.next_ns(transport)) is not None:
+            wakes.append(tick_ns - self.config.horizon_ns)
         return max(self._now_ns + SHORTEST_REST_NS, min(wakes)) if wakes else None
 
     def _taken_effects(self) -> list[Effect]:
@@ -270,10 +276,7 @@ class Session:
         match value:
             case Ready():
                 self._drafting.tell_everything()
-                if self._turns.awaits_entry:
-                    self._draft(self._turns.entry_beat)
-                elif self._turns.is_segues:
-                    self._redraft()
+                self._redraft()
             case Lost():
                 self._drafting.mind = "lost"
             case Drafted(epoch, note):
@@ -311,6 +314,8 @@ class Session:
             self._emit(Noticed(moved.notice))
         if moved.meters_changed:
             self._memory.set_meters(self.meters)
+            self._turns.change_meters(self.meters)
+            self._end_answer_at(self._turns.exit_beat)
         if moved.discontinuous:
             self._turn(Event.STOPPED, moved.from_beat)
             self._end_open_notes(moved.from_beat)
@@ -343,6 +348,20 @@ class Session:
             if horizon >= self._turns.exit_beat:
                 self._turn(Event.LINE, self._turns.exit_beat)
         self._voice.release_until(horizon, transport)
+
+    def _sends_clock(self) -> bool:
+        """Whether Segue is the clock of others; never of the one that it follows itself."""
+        return self.config.send_clock and self._clock.leader != "midi"
+
+    def _send_clock(self) -> None:
+        if not self._sends_clock():
+            self._effects += self._clock_out.stop(self._now_ns)
+            return
+        self._effects += self._clock_out.follow(
+            self._clock.transport,
+            now_ns=self._now_ns,
+            until_ns=self._now_ns + self.config.horizon_ns,
+        )
 
     def _look_ahead(self, now: float) -> None:
         """See to what needs time to think: the next turn, and what was played meanwhile."""
@@ -453,7 +472,9 @@ class Session:
 
     def _redraft(self) -> None:
         """Draft the rest of the answer anew, from where a new draft can be in time."""
-        if self._drafting.answer is not None:
+        if self._turns.awaits_entry:
+            self._draft(self._turns.entry_beat)
+        elif self._drafting.answer is not None:
             self._draft(max(self._drafting.answer.frontier, self._line_to_meet("beat")))
 
     def _draft(self, start: float) -> None:

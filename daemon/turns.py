@@ -163,6 +163,8 @@ class Turns:
     phase: Phase = Phase.IDLE
     entry_beat: float = 0.0
     exit_beat: float = 0.0
+    _since: float = 0.0  # the line from which the player's bars are counted
+    _planned_bars: int = 0
 
     @property
     def awaits_entry(self) -> bool:
@@ -185,24 +187,38 @@ class Turns:
             phase, action = GIVE_WAY["along" if is_early else self.give_way]
         self.phase = phase
         if action is Action.PLAN_TRADE:
-            self._plan(_first_bar(meters, beat), meters)
+            self._plan(_first_bar(meters, beat), self.bars, meters)
         elif action is Action.PLAN_FOLLOW:
-            self.entry_beat = bars_later(meters, _first_bar(meters, beat), 1)
-            self.exit_beat = bars_later(meters, self.entry_beat, 1)
+            self._plan(_first_bar(meters, beat), 1, meters)
         elif action is Action.EXTEND:
             self.exit_beat = bars_later(meters, line_after(meters, self.exit_beat), 1)
         elif action is Action.CUT_SHORT:
             self.exit_beat = min(self.exit_beat, pulse_after(meters, beat))
         elif action is Action.PLAN_NEXT:
-            self._plan(line_after(meters, self.exit_beat), meters)
+            self._plan(line_after(meters, self.exit_beat), self.bars, meters)
         elif action is Action.CUE_LINE:
-            self.entry_beat = beat
-            self.exit_beat = bars_later(meters, line_after(meters, beat), self.bars)
+            self.entry_beat, self._planned_bars = beat, self.bars
+            self._plan_exit(meters)
         return action
 
-    def _plan(self, line: float, meters: tuple[Meter, ...]) -> None:
-        self.entry_beat = bars_later(meters, line, self.bars)
-        self.exit_beat = bars_later(meters, self.entry_beat, self.bars)
+    def change_meters(self, meters: tuple[Meter, ...]) -> None:
+        """The bars from here on are others: keep how many were planned, not their beats."""
+        if self.phase is Phase.LISTENING and self.mode in (Mode.TRADE, Mode.FOLLOW):
+            self._plan(line_after(meters, self._since), self._planned_bars, meters)
+        elif self.awaits_entry or (self.phase is Phase.ANSWERING and self.mode is not Mode.FOLLOW):
+            self._plan_exit(meters)
+        elif self.is_segues:
+            self.exit_beat = line_after(meters, self.exit_beat)
+
+    def _plan(self, line: float, bars: int, meters: tuple[Meter, ...]) -> None:
+        """The player has `bars` bars from `line` on, and Segue as many after him."""
+        self._since, self._planned_bars = line, bars
+        self.entry_beat = bars_later(meters, line, bars)
+        self._plan_exit(meters)
+
+    def _plan_exit(self, meters: tuple[Meter, ...]) -> None:
+        line = line_after(meters, self.entry_beat)
+        self.exit_beat = bars_later(meters, line, self._planned_bars)
 
 
 def _first_bar(meters: tuple[Meter, ...], beat: float) -> float:

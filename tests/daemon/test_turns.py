@@ -167,6 +167,18 @@ def test_who_is_a_sixteenth_early_on_the_next_bar_takes_nothing_away(give_way: s
     assert turns.phase is Phase.LISTENING
 
 
+def test_bars_of_another_metre_are_counted_as_bars() -> None:
+    turns = Turns(Mode.TRADE, 4)
+    turns.on(Event.PLAYED, beat=0.0, meters=FOUR_FOUR)
+    waltz = (*FOUR_FOUR, Meter(8.0, 3, 4))
+    turns.change_meters(waltz)
+    assert (turns.entry_beat, turns.exit_beat) == (14.0, 26.0)
+    turns.on(Event.LEAD, beat=13.0, meters=waltz)
+    turns.on(Event.LINE, beat=14.0, meters=waltz)
+    turns.change_meters((*waltz, Meter(20.0, 5, 4)))
+    assert (turns.entry_beat, turns.exit_beat) == (14.0, 30.0)
+
+
 def test_to_follow_is_to_stay_for_one_bar_more() -> None:
     assert conversation(
         Mode.FOLLOW,
