@@ -104,7 +104,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     model = open_model(args.checkpoint, backend=args.backend)
     answerer = LiveAnswerer(Decoder(model.backend, model.vocabulary))
-    print("| file | prompt | from bar | source, licence |\n| --- | --- | --- | --- |")
+    print("| file | prompt | answered from bar | source, licence |\n| --- | --- | --- | --- |")
     for number, example in enumerate(examples(args.data, seed=args.seed)):
         name = f"{example.kind}-{number % EACH + 1}"
         write(args.out / name, example, answerer, seed=args.seed, model=model.name)
