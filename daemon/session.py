@@ -24,8 +24,6 @@ from daemon.events import (
     HostIn,
     MidiIn,
     MindIn,
-    NoteEnded,
-    NoteStarted,
     Noticed,
     ReleaseAll,
     Send,
@@ -34,11 +32,9 @@ from daemon.events import (
     TempoChanged,
     Tick,
 )
-from daemon.feel import Feel
 from daemon.memory import Memory
 from daemon.midi_clock import STATUSES as CLOCK_STATUSES
-from daemon.phrasing import Phrasing
-from daemon.room import Room
+from daemon.player import Player
 from daemon.schedule import is_on
 from daemon.timeline import CONTROL_CHANGE, MAX_DATA, PEDAL_DOWN, Closed, Opened, Timeline
 from daemon.turns import Action, Event, Mode, Phase, Turns
@@ -57,10 +53,6 @@ from engine.protocol import (
     Refused,
 )
 
-#: A held note stands in the prompt as if it lasted this long, until more is known.
-PROVISIONAL_BEATS = 1.0
-#: Or as long as until the answer, and for this long at least: a step of the grid.
-SHORTEST_PROVISIONAL_BEATS = 1 / 12
 #: The answer is drafted at least this long before the line, however fast the music is.
 MIN_LEAD_NS = 400_000_000
 #: Less than this is not enough to send a note in time: it is cut, or moved.
@@ -92,14 +84,11 @@ class Session:
             input_latency_ns=config.input_latency_ns, output_latency_ns=config.output_latency_ns
         )
         self._timeline = Timeline()
-        self._phrasing = Phrasing()
-        self._feel = Feel()
-        self._room = Room()
         self._memory = Memory(self.meters)
+        self._player = Player(self._timeline, self._memory, self._emit)
         self._voice = Voice(config.channel, self._memory, self._emit)
         self._drafting = Drafting(config.seed, self._memory, self._emit)
         self._turns = Turns(Mode(self.settings.mode), self.settings.bars, self.settings.give_way)
-        self._silent_since: float | None = None  # beat at which the last key went up
         self._empty_turns = 0  # of the player's, in a row
         self._redraft_beat: float | None = None  # in follow mode, when what was played is answered
         self._told_bpm = 0.0
@@ -204,13 +193,8 @@ class Session:
             self._moved(self._clock.note_played(t_ns))
             if not self._clock.transport.playing:
                 return
-        beat = self._clock.transport.beat_at(t_ns)
-        for change in self._timeline.feed(beat, message):
+        for change in self._player.hears(self._clock.transport.beat_at(t_ns), message):
             self._played(change)
-        if self._timeline.held:
-            self._silent_since = None
-        elif self._silent_since is None:
-            self._silent_since = beat
 
     def _is_foot_switch(self, message: bytes) -> bool:
         is_control = message[0] & 0xF0 == CONTROL_CHANGE and len(message) == 3
@@ -218,24 +202,15 @@ class Session:
 
     def _played(self, change: Opened | Closed) -> None:
         if isinstance(change, Opened):
-            note = Note(change.onset, change.pitch, PROVISIONAL_BEATS, change.velocity)
-            self._memory.put(change.number, note)
-            self._emit(NoteStarted("player", change.onset, change.pitch, change.velocity))
-            self._struck(change.onset, change.velocity)
-        else:
-            self._memory.put(change.number, change.note)
-            self._emit(NoteEnded("player", change.note))
+            self._struck(change.onset)
         if self._turns.awaits_entry and self._can_redraft():
             self._draft(self._turns.entry_beat)
 
-    def _struck(self, onset: float, velocity: int) -> None:
-        """What a struck key says of the player, and of whose turn it is."""
-        self._feel.heard(onset, velocity)
-        self._room.heard(onset)
+    def _struck(self, onset: float) -> None:
+        """What a struck key means for whose turn it is."""
         begun = self._turns.is_segues and onset > self._turns.entry_beat + INTERRUPTION_BEATS
         if self._turns.phase is not Phase.IDLE and not begun:
-            rest = 0.0 if self._silent_since is None else onset - self._silent_since
-            self._phrasing.resumed(rest)
+            self._player.phrasing.resumed(self._player.rest_beats)
         self._empty_turns = 0
         if self._redraft_beat is None and self._plays_along():
             self._redraft_beat = pulse_after(self.meters, onset)
@@ -341,8 +316,7 @@ class Session:
                 horizon, history=self._memory.notes, meters=self.meters
             )
             if self._plays_along():
-                held = {opened.pitch for opened in self._timeline.open_notes}
-                notes = self._room.fitting(notes, held)
+                notes = self._player.room.fitting(notes, self._player.held_pitches)
             for note in notes:
                 self._play(note)
             if horizon >= self._turns.exit_beat:
@@ -366,7 +340,7 @@ class Session:
     def _look_ahead(self, now: float) -> None:
         """See to what needs time to think: the next turn, and what was played meanwhile."""
         if (silence := self._silence_beat()) is not None and now >= silence:
-            self._silent_since = None
+            self._player.was_heard_out()
             self._turn(Event.SILENCE, self._line_to_meet(self.settings.enter))
         if (lead := self._lead_beat()) is not None and now >= lead:
             self._turn(Event.LEAD if self._is_player_there(now) else Event.ABSENT, now)
@@ -379,9 +353,7 @@ class Session:
         """The beat at which the player's phrase has ended, if nothing more is played."""
         if self._turns.mode is not Mode.ANSWER or self._turns.phase is not Phase.LISTENING:
             return None
-        if self._silent_since is None:
-            return None
-        return self._silent_since + self._phrasing.silence_beats(self.settings.silence)
+        return self._player.phrase_end(self.settings.silence)
 
     def _lead_beat(self) -> float | None:
         """The beat from which on the next planned line is drafted for: the last one before it."""
@@ -399,12 +371,12 @@ class Session:
 
     def _is_player_there(self, now: float) -> bool:
         """Whether the player has something to be answered, or is expected to have."""
-        if self._timeline.held:
+        if self._player.holds:
             return True
         if self._turns.mode is Mode.TRADE:
             return self._empty_turns < EMPTY_TURNS
-        silence = self._phrasing.silence_beats(self.settings.silence)
-        return self._silent_since is not None and now < self._silent_since + silence
+        phrase_end = self._player.phrase_end(self.settings.silence)
+        return phrase_end is not None and now < phrase_end
 
     def _plays_along(self) -> bool:
         return self._turns.mode is Mode.FOLLOW and self._turns.phase is Phase.ANSWERING
@@ -481,10 +453,7 @@ class Session:
         """Ask for the answer from `start` on; what is held stands there as if held until then."""
         if self._drafting.mind != "ready":
             return
-        for opened in self._timeline.open_notes:
-            duration = max(start - opened.onset, SHORTEST_PROVISIONAL_BEATS)
-            note = Note(opened.onset, opened.pitch, duration, opened.velocity)
-            self._memory.put(opened.number, note)
+        self._player.hold_until(start)
         settings = self.settings
         controls = Controls(settings.temperature, settings.top_k, settings.top_p)
         self._drafting.ask(start, controls, self._now_ns)
@@ -493,7 +462,7 @@ class Session:
 
     def _play(self, note: Note) -> None:
         """Play `note` with the player's feel: cut it if its time has passed."""
-        felt = self._feel.given_to(note, self._feel_amount())
+        felt = self._player.feel.given_to(note, self._feel_amount())
         if self._due_ns(felt.onset) < self._now_ns - self.config.horizon_ns:
             self._emit(Cut(note))
             return
@@ -502,14 +471,14 @@ class Session:
         self._voice.strike(self._timeline.number(), note, felt, self._clock.transport)
 
     def _felt_ns(self, beat: float) -> int:
-        return self._due_ns(self._feel.place_of(beat, self._feel_amount()))
+        return self._due_ns(self._player.feel.place_of(beat, self._feel_amount()))
 
     def _feel_amount(self) -> float:
         return self.settings.feel / 100
 
     def _early_beats(self) -> float:
         """How much earlier than its place on the grid a note may have to leave."""
-        return self._feel.early_beats(self._feel_amount())
+        return self._player.feel.early_beats(self._feel_amount())
 
     def _release(self, beat: float) -> None:
         """Silence at once: what sounds ends at `beat`, what was committed is not sent."""
@@ -517,7 +486,7 @@ class Session:
         self._emit(ReleaseAll())
 
     def _end_open_notes(self, beat: float) -> None:
-        for change in self._timeline.close_all(beat):
+        for change in self._player.end_notes(beat):
             self._played(change)
 
     def _tell_state(self) -> None:
