@@ -62,7 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=NAMES,
         default="auto",
-        help="onnx plays an exported checkpoint, torch any; auto: onnx where there is one",
+        help="native: the compiled kernel; onnx: an exported graph; torch: the reference; "
+        "auto: the first of these that is there (default)",
     )
     parser.add_argument(
         "--keys",
@@ -74,7 +75,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--make-keys", metavar="DIR", type=Path, help="write new keys for both machines, and end"
     )
     parser.add_argument(
-        "--threads", type=int, default=1, help="threads for the network (default %(default)s)"
+        "--threads",
+        type=int,
+        default=1,
+        help="threads for the network; the kernel has one in any case (default %(default)s)",
     )
     parser.add_argument(
         "--exit-with-parent",

@@ -181,7 +181,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="as for `segue train`")
     parser.add_argument("--cache", type=Path, required=True, help="tokens of that data")
     parser.add_argument("--checkpoint", type=Path, default=default_checkpoint())
-    parser.add_argument("--backends", nargs="+", choices=NAMES, default=["onnx"])
+    parser.add_argument("--backends", nargs="+", choices=NAMES, default=["native", "onnx"])
     parser.add_argument("--windows", type=int, default=4, help="of each corpus")
     parser.add_argument("--length", type=int, default=1024, help="of a window, in tokens")
     parser.add_argument("--seed", type=int, default=1)
