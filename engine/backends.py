@@ -57,21 +57,22 @@ def _chosen(path: Path) -> str:
     if beside(path, ".safetensors").is_file() and beside(path, ".json").is_file():
         from engine.native_backend import unfit
 
-        description = read_description(path)
-        if not _is_nested(description) and not unfit(description.get("network", {})):
+        if not unfit(read_description(path).get("network", {})):
             return "native"
     return "onnx" if beside(path, ".onnx").is_file() else "torch"
 
 
 def _open_native(path: Path, threads: int) -> Model:
     from engine.native_backend import NativeBackend
+    from engine.native_note_backend import NativeNoteBackend
     from models.weights import read_weights
 
     description = read_description(path)
     vocabulary = vocabulary_of(description, beside(path, ".json"))
     weights = read_weights(path)
+    kind = NativeNoteBackend if _is_nested(description) else NativeBackend
     try:
-        backend = NativeBackend(description["network"], weights)
+        backend = kind(description["network"], weights)
     except ValueError as error:
         raise CheckpointError(f"the kernel cannot play {bare(path)}: {error}") from error
     parameters = sum(array.size for array in weights.values())

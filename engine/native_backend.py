@@ -23,8 +23,49 @@ HEAD_UNIT = 16
 SHAPE = ("layers", "width", "heads", "ffn", "vocabulary", "context")
 
 
-class NativeBackend:
+class Kernel:
     """A network in the kernel, with its cache. Freed when it is collected."""
+
+    def __init__(
+        self,
+        opens: str,
+        shape: Mapping[str, int],
+        numbers: Sequence[int],
+        arrays: Sequence[NDArray[Any]],
+        *,
+        path: str | None,
+    ) -> None:
+        """`opens`: the function that takes these numbers and weights; `path`: one of `paths()`."""
+        if reason := unfit(shape):
+            raise ValueError(reason)
+        self._library, available = library(), paths()
+        packed = [np.ascontiguousarray(array, dtype=np.float32) for array in arrays]
+        self._decoder = getattr(self._library, opens)(
+            (ctypes.c_int32 * len(numbers))(*numbers),
+            (ctypes.c_void_p * len(packed))(*(array.ctypes.data for array in packed)),
+            available[path or list(available)[-1]],
+        )
+        if not self._decoder:
+            raise MemoryError("no memory for the network and its cache")
+        self.capacity = shape["context"]
+        self.length = 0
+        self._append, self._close = self._library.segue_append, self._library.segue_close
+
+    def rewind(self, length: int) -> None:
+        """Forget all steps but the first `length`; ValueError for more than there are."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"cannot rewind {self.length} tokens to {length}")
+        self.length = length
+
+    def __del__(self) -> None:
+        # Not set where the constructor failed.
+        if getattr(self, "_decoder", None):
+            self._close(self._decoder)
+            self._decoder = None
+
+
+class NativeBackend(Kernel):
+    """A network of tokens in the kernel."""
 
     def __init__(
         self,
@@ -39,20 +80,10 @@ class NativeBackend:
         """
         if reason := unfit(shape):
             raise ValueError(reason)
-        kernel, available = library(), paths()
-        arrays = _arrays(shape, weights)
-        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
-        number = available[path or list(available)[-1]]
-        self._decoder = kernel.segue_open(
-            (ctypes.c_int32 * len(SHAPE))(*(shape[name] for name in SHAPE)), pointers, number
-        )
-        if not self._decoder:
-            raise MemoryError("no memory for the network and its cache")
-        self.capacity = shape["context"]
-        self.length = 0
+        numbers = [shape[name] for name in SHAPE]
+        super().__init__("segue_open", shape, numbers, _arrays(shape, weights), path=path)
         self._vocabulary = shape["vocabulary"]
-        self._append, self._next = kernel.segue_append, kernel.segue_next
-        self._close = kernel.segue_close
+        self._next = self._library.segue_next
         self._logits: Logits = np.zeros(shape["vocabulary"], dtype=np.float32)
         self._to = self._logits.ctypes.data
         self._tokens = np.zeros(self.capacity, dtype=np.int32)
@@ -79,18 +110,6 @@ class NativeBackend:
             )
         self.length += 1
         return self._logits
-
-    def rewind(self, length: int) -> None:
-        """Forget all tokens but the first `length`; ValueError for more than there are."""
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot rewind {self.length} tokens to {length}")
-        self.length = length
-
-    def __del__(self) -> None:
-        # Not set where the constructor failed.
-        if getattr(self, "_decoder", None):
-            self._close(self._decoder)
-            self._decoder = None
 
 
 def unfit(shape: Mapping[str, int]) -> str:
@@ -123,12 +142,20 @@ def paths() -> dict[str, int]:
 
 def _arrays(
     shape: Mapping[str, int], weights: Mapping[str, NDArray[np.float32]]
-) -> list[NDArray[np.float32]]:
+) -> list[NDArray[Any]]:
     """All weights in the order in which the kernel takes them; ValueError if one is not there."""
-    layers, width, heads, ffn, vocabulary, context = (shape[name] for name in SHAPE)
-    head_dim = width // heads
-    frequencies = ROPE_BASE ** (-np.arange(0, head_dim, 2) / head_dim)
-    angles = np.arange(context)[:, None] * frequencies  # (context, head_dim / 2), float64
+    width = shape["width"]
+    outer = {"embedding": (shape["vocabulary"], width), "norm": (width,)}
+    return [
+        *taken(weights, outer),
+        *place_tables(shape),
+        *taken(weights, layer_sizes(shape)),
+    ]
+
+
+def layer_sizes(shape: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
+    """The weights of all layers, in the order in which the kernel takes them."""
+    width, ffn = shape["width"], shape["ffn"]
     sizes: dict[str, tuple[int, ...]] = {
         "attention_norm": (width,),
         "attention.qkv": (3 * width, width),
@@ -137,13 +164,29 @@ def _arrays(
         "ffn.gate_up": (2 * ffn, width),
         "ffn.down": (width, ffn),
     }
-    wanted = {"embedding": (vocabulary, width), "norm": (width,)}
-    wanted |= {f"blocks.{n}.{name}": size for n in range(layers) for name, size in sizes.items()}
+    return {
+        f"blocks.{layer}.{name}": size
+        for layer in range(shape["layers"])
+        for name, size in sizes.items()
+    }
+
+
+def place_tables(shape: Mapping[str, int]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Cosines and sines (context, head_dim / 2) of the heads that turn with their place."""
+    head_dim = shape["width"] // shape["heads"]
+    frequencies = ROPE_BASE ** (-np.arange(0, head_dim, 2) / head_dim)
+    angles = np.arange(shape["context"])[:, None] * frequencies  # float64
+    return np.cos(angles), np.sin(angles)
+
+
+def taken(
+    weights: Mapping[str, NDArray[np.float32]], sizes: Mapping[str, tuple[int, ...]]
+) -> list[NDArray[Any]]:
+    """The weights of these names and sizes; ValueError if one is not there."""
     found: list[NDArray[Any]] = []
-    for name, size in wanted.items():
+    for name, size in sizes.items():
         array = weights.get(f"{name}.weight")
         if array is None or array.shape != size:
             raise ValueError(f"the weights hold no {name} of {size}")
         found.append(array)
-    found[2:2] = [np.cos(angles), np.sin(angles)]
-    return [np.ascontiguousarray(array, dtype=np.float32) for array in found]
+    return found

@@ -34,6 +34,9 @@ def _declare(kernel: Any) -> None:
     pointer, number = ctypes.c_void_p, ctypes.c_int
     kernel.segue_path.restype, kernel.segue_path.argtypes = ctypes.c_char_p, [number]
     kernel.segue_open.restype, kernel.segue_open.argtypes = pointer, [pointer, pointer, number]
+    kernel.segue_open_nested.restype = pointer
+    kernel.segue_open_nested.argtypes = [pointer, pointer, number]
+    kernel.segue_say.argtypes = [pointer, number, ctypes.c_char_p, number, pointer]
     kernel.segue_append.argtypes = [pointer, pointer, number, number, pointer]
     kernel.segue_next.argtypes = [pointer, ctypes.c_int32, number, pointer]
     kernel.segue_close.restype, kernel.segue_close.argtypes = None, [pointer]

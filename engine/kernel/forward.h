@@ -1,4 +1,4 @@
-/* One batch of tokens through the network. Included once for each instruction set, with
+/* One batch of steps through the network. Included once for each instruction set, with
  *
  *   NAME(f)    the name of a function or type for this instruction set
  *   TARGET     the attribute that lets the compiler use it
@@ -8,7 +8,7 @@
  * Every sum has a fixed order: by lane where lanes are rows, positions or dimensions, and in
  * sixteen interleaved parts where a vector is summed up. Nothing may be contracted into a fused
  * multiply-add (the build says -ffp-contract=off), and exp is our own. So all instruction sets
- * give the same bits, and so does a token fed alone or in a batch.
+ * give the same bits, and so does a step fed alone or in a batch.
  */
 
 typedef float NAME(vector) __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -116,11 +116,14 @@ FUNCTION void NAME(multiply)(const Matrix *matrix, const Quantised *x, int count
     }
 }
 
-/* Turn a head's query and key by the angles of their position, and put key and value away. */
-FUNCTION void NAME(remember)(Decoder *d, Layer *layer, int head, float *qkv, int position) {
-    const int size = d->head_dim, half = size / 2;
-    float *query = qkv + head * size, *key = query + d->width, *value = key + d->width;
-    const float *cos = d->cos + (size_t)position * half, *sin = d->sin + (size_t)position * half;
+/* Turn a head's query and key of step `t` by the angles of its position, or of its time, and put
+ * key and value away. */
+FUNCTION void NAME(remember)(Decoder *d, Layer *layer, int head, int t, int position) {
+    const int size = d->head_dim, half = size / 2, timed = head >= d->heads - d->timed_heads;
+    float *query = d->qkv + (size_t)t * 3 * d->width + head * size;
+    float *key = query + d->width, *value = key + d->width;
+    const float *cos = timed ? d->time_cos + t * half : d->cos + (size_t)position * half;
+    const float *sin = timed ? d->time_sin + t * half : d->sin + (size_t)position * half;
     const float scale = 1.0f / sqrtf((float)size);
     const size_t cache = (size_t)head * d->context_padded * size, lane = position % ROWS;
     uint16_t *keys = layer->keys + cache + (position - lane) * size + 2 * lane;
@@ -225,8 +228,7 @@ TARGET static void NAME(listen)(Decoder *d, Layer *layer, int count, int start) 
     }
     NAME(multiply)(&layer->qkv, &d->narrow, count, d->qkv, 3 * width, 0);
     for (int head = 0; head < d->heads; head++) {
-        for (int t = 0; t < count; t++)
-            NAME(remember)(d, layer, head, d->qkv + (size_t)t * 3 * width, start + t);
+        for (int t = 0; t < count; t++) NAME(remember)(d, layer, head, t, start + t);
         int t = 0;
         for (; t + TOGETHER <= count; t += TOGETHER)
             NAME(attend)(d, layer, head, t, start, TOGETHER);
@@ -238,40 +240,55 @@ TARGET static void NAME(listen)(Decoder *d, Layer *layer, int count, int start) 
     NAME(multiply)(&layer->out, &d->narrow, count, d->x, width, 1);
 }
 
-/* x += SwiGLU(x), for the whole batch. */
-TARGET static void NAME(think)(Decoder *d, Layer *layer, int count) {
-    const int width = d->width, ffn = d->ffn_padded;
+/* x += SwiGLU(x), for `count` vectors. */
+TARGET static void NAME(think)(Decoder *d, const Thought *thought, float *x, int count) {
+    const int width = d->width, hidden = thought->hidden, given = thought->gate.tiles * ROWS;
+    Quantised wide = d->wide;
+    wide.columns = hidden;
     for (int t = 0; t < count; t++) {
-        NAME(normalise)(d->x + (size_t)t * width, layer->ffn_norm, d->normed, width);
+        NAME(normalise)(x + (size_t)t * width, thought->norm, d->normed, width);
         NAME(quantise)(d->normed, &d->narrow, t);
     }
-    NAME(multiply)(&layer->gate, &d->narrow, count, d->gate, ffn, 0);
-    NAME(multiply)(&layer->up, &d->narrow, count, d->up, ffn, 0);
+    NAME(multiply)(&thought->gate, &d->narrow, count, d->gate, hidden, 0);
+    NAME(multiply)(&thought->up, &d->narrow, count, d->up, hidden, 0);
     for (int t = 0; t < count; t++) {
-        float *gate = d->gate + (size_t)t * ffn, *up = d->up + (size_t)t * ffn;
-        for (int i = 0; i < ffn; i += LANES) {
+        float *gate = d->gate + (size_t)t * hidden, *up = d->up + (size_t)t * hidden;
+        for (int i = given; i < hidden; i++) gate[i] = up[i] = 0; /* another size was here before */
+        for (int i = 0; i < hidden; i += LANES) {
             const vector g = LOOK(gate + i);
             AT(gate + i) = g / (1.0f + NAME(exp)(-g)) * LOOK(up + i);
         }
-        NAME(quantise)(gate, &d->wide, t);
+        NAME(quantise)(gate, &wide, t);
     }
-    NAME(multiply)(&layer->down, &d->wide, count, d->x, width, 1);
+    NAME(multiply)(&thought->down, &wide, count, x, width, 1);
 }
 
-/* Up to BATCH tokens at the positions from `start`; the logits of the last one if it is wanted. */
-TARGET static void NAME(forward)(Decoder *d, const int32_t *tokens, int count, int start,
-                                 int last) {
-    const size_t width = (size_t)d->width;
-    for (int t = 0; t < count; t++)
-        memcpy(d->x + t * width, d->embedding + (size_t)tokens[t] * width, width * sizeof(float));
+TARGET static void NAME(read)(Decoder *d, const Readout *from, const float *x) {
+    NAME(normalise)(x, from->norm, d->normed, d->width);
+    NAME(quantise)(d->normed, &d->narrow, 0);
+    NAME(multiply)(&from->head, &d->narrow, 1, d->logits, 0, 0);
+}
+
+/* One stage of the chain, from and to `stream`; its logits. */
+TARGET static void NAME(say)(Decoder *d, const Stage *stage) {
+    NAME(think)(d, &stage->thought, d->stream, 1);
+    NAME(read)(d, &stage->field, d->stream);
+}
+
+/* Up to BATCH steps, in `x`, at the positions from `start`; the logits after the last one if they
+ * are wanted. */
+TARGET static void NAME(forward)(Decoder *d, int count, int start, int last) {
     for (int l = 0; l < d->layers; l++) {
         NAME(listen)(d, d->layer + l, count, start);
-        NAME(think)(d, d->layer + l, count);
+        NAME(think)(d, &d->layer[l].thought, d->x, count);
     }
-    if (!last) return;
-    NAME(normalise)(d->x + (size_t)(count - 1) * width, d->norm, d->normed, d->width);
-    NAME(quantise)(d->normed, &d->narrow, 0);
-    NAME(multiply)(&d->head, &d->narrow, 1, d->logits, 0, 0);
+    const float *x = d->x + (size_t)(count - 1) * d->width;
+    if (last && d->stages) {
+        NAME(normalise)(x, d->token.norm, d->stream, d->width);
+        NAME(say)(d, d->stage);
+    } else if (last) {
+        NAME(read)(d, &d->token, x);
+    }
 }
 
 #undef vector
