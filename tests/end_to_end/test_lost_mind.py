@@ -1,17 +1,34 @@
-"""The mind killed and frozen in the middle of one long answer, while it is heard through JACK.
+"""The mind killed, and frozen for three seconds, while it is heard through JACK.
 
-A mind drafts far ahead of the music. So that most of the answer is still to come when it is lost,
-it is stopped as soon as it has drafted something, and then killed, or left to be given up.
+It is lost in the middle of one long answer, and before a handover. A mind drafts far ahead of the
+music. So that most of the answer is still to come when it is lost, it is stopped as soon as it has
+drafted something, and then killed, or left to be given up.
 """
 
 import os
 import signal
 import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
-from stage import NS_PER_S, Event, Musician, Segue, command_line, eventually, faults, tune
+from stage import (
+    NS_PER_S,
+    Event,
+    Grid,
+    Musician,
+    Segue,
+    between,
+    command_line,
+    eventually,
+    faults,
+    ons,
+    sounding,
+    tune,
+)
 
 from daemon.events import MindIn
 from daemon.journal import Journal, Sent
@@ -21,6 +38,13 @@ from engine.protocol import Drafted, Lost, Ready
 BPM = 160
 BAR = 4.0  # beats
 BAR_S = BAR * 60 / BPM
+BEAT_S = 60 / BPM
+FROZEN_S = 3.0
+#: A turn of two bars, and what the player has to say in his.
+TURN = 2 * BAR
+EIGHTHS = "C4 D4 E4 F4 G4 A4 B4 C5 B4 A4 G4 F4 E4 D4 C4 G4"
+#: What a busy machine may add to a rest, or to the period of JACK.
+MARGIN_S = 0.06
 NEVER_NS = 1 << 62
 
 
@@ -88,7 +112,10 @@ def loss(request, segue, musician, slow, tmp_path_factory) -> Loss:
     player.await_heard(1, "the answer begins")
     stopper.join()
     minds = [daemon.state()["mind"]]
-    os.kill(pid, request.param)
+    if request.param == signal.SIGSTOP:  # that it is
+        threading.Timer(FROZEN_S, thaw, [pid]).start()
+    else:
+        os.kill(pid, request.param)
     daemon.await_state(mind="lost")
     minds.append(daemon.state()["mind"])
     eventually(lambda: not command_line(pid), "the lost one is gone for good")
@@ -113,6 +140,62 @@ def stop_when_it_drafts(daemon: Segue, pid: int) -> None:
     os.kill(pid, signal.SIGSTOP)
 
 
+def thaw(pid: int) -> None:
+    """Let a stopped mind go on, if nobody has given it up."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+@dataclass
+class Handover:
+    """The mind was frozen in the player's turn, and over its end."""
+
+    loss: Loss
+    grid: Grid
+
+    @property
+    def answer(self) -> list[Event]:
+        """The strikes of Segue's turn; the first may be heard a little early."""
+        begin = TURN - MARGIN_S / BEAT_S
+        return ons(between(self.loss.heard, self.grid, begin, begin + TURN))
+
+
+@pytest.fixture(scope="module")
+def handover(segue, musician, tmp_path_factory) -> Handover:
+    """The mind is frozen for three seconds before it can draft; Segue is called when it is back."""
+    takes = tmp_path_factory.mktemp("takes")
+    daemon: Segue = segue("--bars", "2", "--bpm", str(BPM), takes=takes)
+    player: Musician = musician("trader", daemon)
+    daemon.await_mind()
+    pid = daemon.mind_pid()
+    player.play(tune(EIGHTHS, step=0.5), bpm=BPM)
+    grid = Grid(player, bpm=BPM)
+    grid.await_beat(TURN / 2)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(FROZEN_S)
+    thaw(pid)
+    daemon.await_mind(count=2)
+    grid.await_beat(2 * TURN)
+    daemon.command("takeover")
+    eventually(lambda: Loss(daemon.journal).new_mind_sounds(), "a note of the new mind's")
+    assert daemon.stop() == 0
+    return Handover(Loss(daemon.journal, tuple(player.heard)), grid)
+
+
+def longest_silence_s(heard: Sequence[Event], begin_ns: int, end_ns: int) -> float:
+    """The longest time in which nothing sounds."""
+    silent_ns, longest_ns = begin_ns, 0
+    for index, event in enumerate(heard):
+        if not begin_ns <= event.t_ns <= end_ns:
+            continue
+        if not sounding(heard[:index]):
+            longest_ns = max(longest_ns, event.t_ns - silent_ns)
+        silent_ns = event.t_ns
+    if not sounding(event for event in heard if event.t_ns <= end_ns):
+        longest_ns = max(longest_ns, end_ns - silent_ns)
+    return longest_ns / NS_PER_S
+
+
 def test_the_state_says_that_it_is_lost_and_back(loss):
     assert loss.minds == ("ready", "lost", "ready")
 
@@ -135,5 +218,31 @@ def test_the_stand_in_goes_on_where_the_mind_broke_off(loss):
     assert max(b - a for a, b in pairwise(moments)) < BAR_S * NS_PER_S
 
 
+def test_no_hole_in_the_answer_is_longer_than_a_beat(loss):
+    end_ns = min(loss.back_ns, loss.answering_ns)
+    assert longest_silence_s(loss.heard, loss.heard[0].t_ns, end_ns) <= BEAT_S + MARGIN_S
+
+
 def test_the_new_mind_is_heard(loss):
     assert loss.new_mind_sounds()
+
+
+def test_at_the_handover_the_stand_in_enters_on_the_line(handover):
+    first = handover.answer[0]
+    assert abs(handover.grid.late_ms(first, TURN)) <= MARGIN_S * 1e3
+    assert first.t_ns < handover.loss.back_ns
+    assert first.message not in handover.loss.drafted(0, handover.loss.back_ns)
+
+
+def test_no_hole_after_the_handover_is_longer_than_a_beat(handover):
+    begin_ns = handover.answer[0].t_ns
+    end_ns = min(handover.loss.back_ns, begin_ns + int(TURN * BEAT_S * NS_PER_S))
+    assert longest_silence_s(handover.loss.heard, begin_ns, end_ns) <= BEAT_S + MARGIN_S
+
+
+def test_afterwards_the_mind_plays_again(handover):
+    assert handover.loss.new_mind_sounds()
+
+
+def test_no_note_hangs_after_the_handover(handover):
+    assert faults(handover.loss.heard) == []
