@@ -12,15 +12,15 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import platformdirs
 
 from engine.backends import NAMES, open_model
-from engine.cache import Backend
 from engine.decoder import Decoder
 from engine.judging import FlatJudge, LiveAnswerer
+from engine.rows import NoteBackend
 from models.corpus import SPLITS, Corpora, CorpusError, open_corpora
 from models.description import CheckpointError, beside, default_checkpoint, read_description
 from models.evaluation.copying import Longs, text_of
@@ -100,21 +100,21 @@ def open_evaluated(path: Path | None, *, backend: str) -> Evaluated:
         parameters=plays.parameters,
         trained_on=tuple(description.get("provenance", {}).get("data_mix", {})),
         model=Model(
-            open_judge(path, description.get("architecture", "flat"), backend=backend),
+            open_judge(path, backend=backend),
             LiveAnswerer(Decoder(plays.backend, plays.vocabulary)),
         ),
     )
 
 
-def open_judge(path: Path, architecture: str, *, backend: str) -> Judged:
+def open_judge(path: Path, *, backend: str) -> Judged:
     """What says what music costs the checkpoint; raises CheckpointError.
 
     A network of tokens is judged as it plays. One that takes a note at a time is judged in PyTorch:
     what plays says nothing of metres and ends, which are part of what music costs.
     """
-    if architecture != "nested":
-        opened = open_model(path, backend=backend)
-        return FlatJudge(cast(Backend, opened.backend), opened.vocabulary)
+    opened = open_model(path, backend=backend)
+    if not isinstance(opened.backend, NoteBackend):
+        return FlatJudge(opened.backend, opened.vocabulary)
     try:
         from models.checkpoint import load_nested
         from models.nested.judging import NestedJudge

@@ -6,7 +6,10 @@ import json
 import pytest
 
 from engine import evaluate
+from models.checkpoint import Checkpoint, save_checkpoint
 from models.corpus import split_by_name
+from models.nested.network import NestedConfig, NestedNetwork
+from models.vocabulary import standard_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,22 @@ def test_the_same_seed_gives_the_same_figures(call):
             part.pop("note_ms")
             part["intervals"].pop("note_ms", None)
     assert first == second
+
+
+def test_a_network_of_one_step_a_note_is_evaluated_alike(call, tmp_path):
+    words = standard_vocabulary()
+    shape = NestedConfig(
+        vocabulary=len(words), layers=1, width=32, heads=2, ffn=32, chain=32, context=256
+    )
+    path = tmp_path / "small"
+    save_checkpoint(path, Checkpoint(NestedNetwork(shape).eval(), words, {"data_mix": {"x": 1.0}}))
+    code, out, _ = call("--json", "--pieces", "1", "--places", "1", "--checkpoint", str(path))
+    report = json.loads(out)
+    assert code == 0
+    # It has learnt nothing: a note costs about as much as one drawn from everything.
+    assert 20 < report["overall"]["bits_per_note"]["total"] < 40
+    assert report["overall"]["on_grid"] == 1
+    assert report["training_set"] == ["midi"]  # nothing of x is here to be copied from
 
 
 @pytest.mark.parametrize(
