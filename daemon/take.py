@@ -6,7 +6,7 @@ here: there is one way from a journal to a MIDI file and to a report.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.config import SessionConfig
 from daemon.events import (
@@ -25,7 +25,7 @@ from daemon.events import (
 from daemon.journal import Journal, Sent
 from daemon.schedule import is_on
 from daemon.session import Session
-from engine.meter import line_after
+from engine.meter import bar_at
 from engine.protocol import Finished, Lost, Meter, Note
 
 #: The voices as they are called in files and pictures.
@@ -50,9 +50,9 @@ class Take:
     mind_restarts: int
 
     def between(self, start: float, end: float) -> "Take":
-        """The part of the take from the bar line before `start` to `end`, moved to beat 0."""
-        line = line_after(self.meters, start)
-        shift = line if line <= start else line - self.meters[0].bar_beats
+        """The part from `start` to `end`, moved so that the bar it begins in is the first."""
+        bar = bar_at(self.meters, start)
+        shift = bar.start
 
         def moved(notes: tuple[Note, ...]) -> tuple[Note, ...]:
             return tuple(
@@ -66,7 +66,14 @@ class Take:
         return Take(
             player=moved(self.player),
             segue=moved(self.segue),
-            meters=self.meters,
+            meters=(
+                replace(bar.meter, beat=0.0),
+                *(
+                    replace(meter, beat=meter.beat - shift)
+                    for meter in self.meters
+                    if shift < meter.beat < end
+                ),
+            ),
             tempos=(*((0.0, bpm) for bpm in tempo), *later),
             handovers=tuple(
                 Handover(handover.voice, handover.beat - shift, handover.due_ns)

@@ -155,6 +155,13 @@ def test_tempo_changes_move_with_the_take() -> None:
     assert part.tempos == ((0.0, 120.0), (2.0, 60.0))
 
 
+def test_metres_move_with_the_take() -> None:
+    take = marked((9.0, True))
+    waltz = (Meter(0.0, 4, 4), Meter(8.0, 3, 4), Meter(14.0, 5, 4))
+    (part,) = parts(replace(take, meters=waltz))
+    assert part.meters == (Meter(0.0, 3, 4), Meter(6.0, 5, 4))
+
+
 @pytest.mark.parametrize(
     ("marks", "onsets"),
     [
