@@ -1,14 +1,11 @@
 """The kernel's backend of the nested architecture: a note at a time, int8, one thread.
 
-Knows the compiled kernel, a nested network's shape and its weights, and which entries of its tables
-a row is the sum of; knows no music and no sampling. What is said of the kernel in
-engine/native_backend.py holds here, too: all instruction sets give the same logits, and so does a
-row alone or in a chunk, bit for bit.
+Knows the compiled kernel, a nested network's shape and its tables; knows no music and no sampling.
+What is said of the kernel in engine/native_backend.py holds here, too: all instruction sets give
+the same logits, and so does a row alone or in a chunk, bit for bit.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from struct import Struct
 from typing import Any
 
@@ -17,40 +14,19 @@ from numpy.typing import NDArray
 
 from engine.cache import Logits
 from engine.native_backend import SHAPE, Kernel, layer_sizes, place_tables, taken
+from engine.row_tables import (
+    ROW_ENTRIES,
+    SAID_KEY,
+    SAID_LENGTH,
+    TABLES,
+    all_tables,
+    entries_of,
+    entries_of_where,
+    stage_sizes,
+    time_rates,
+)
 from engine.rows import CHOICES, Row
-from models.nested.events import FORCES, KEYS, LENGTHS, METRES, ONSETS, POSITIONS
-from models.vocabulary import STEPS_A_BEAT
 
-# As in models/nested/network.py, which needs torch.
-MAX_DELTA = 144
-SHORTEST_PERIOD, LONGEST_PERIOD = 6.0, 12_288.0
-NO_CLASS = 12  # pitch class of what has no pitch
-#: What is added up, in this order: nine of the first to a row, the others to the chain.
-TABLES = {
-    "keys": KEYS + 3,
-    "classes": NO_CLASS + 1,
-    "lengths": LENGTHS + 1,
-    "forces": FORCES + 1,
-    "positions": POSITIONS,
-    "phases": STEPS_A_BEAT,
-    "metres": METRES + 1,
-    "aheads": METRES,
-    "deltas": MAX_DELTA + 1,
-    "said_onsets": ONSETS + 1,
-    "said_positions": POSITIONS,
-    "said_phases": STEPS_A_BEAT,
-    "said_metres": METRES + 1,
-    "said_deltas": MAX_DELTA + 1,
-    "said_keys": KEYS + 3,
-    "said_lengths": LENGTHS + 1,
-}
-ROW_ENTRIES = 9
-#: Where each table begins in all of them, one after the other.
-FIRST = list(accumulate(TABLES.values(), initial=0))
-KEY, CLASS, LENGTH, FORCE, POSITION, PHASE, METRE, AHEAD, DELTA = FIRST[:ROW_ENTRIES]
-SAID_ONSET, SAID_POSITION, SAID_PHASE, SAID_METRE, SAID_DELTA, SAID_KEY, SAID_LENGTH = FIRST[
-    ROW_ENTRIES:-1
-]
 KEY_STAGE, LENGTH_STAGE, FORCE_STAGE = 1, 2, 3
 
 
@@ -90,7 +66,7 @@ class NativeNoteBackend(Kernel):
             raise ValueError(
                 f"{count} rows cannot be added to {self.length}; the cache holds {self.capacity}"
             )
-        self._rows[:count] = [_entries(row)[: self._columns] for row in rows]
+        self._rows[:count] = [entries_of(row)[: self._columns] for row in rows]
         if self._append(self._decoder, self._from, count, self.length, self._to[0]):
             raise ValueError("a row says what the network has no entry for")
         self.length += count
@@ -102,13 +78,7 @@ class NativeNoteBackend(Kernel):
 
     def say_where(self, row: Row) -> Logits:
         """Where the next note falls; logits of its key."""
-        said = self._five(
-            SAID_ONSET + row.onset,
-            SAID_POSITION + row.position,
-            SAID_PHASE + row.position % STEPS_A_BEAT,
-            SAID_METRE + row.metre,
-            SAID_DELTA + min(row.delta, MAX_DELTA),
-        )
+        said = self._five(*entries_of_where(row))
         return self._go_on(KEY_STAGE, said, 5)
 
     def say_key(self, key: int) -> Logits:
@@ -125,50 +95,15 @@ class NativeNoteBackend(Kernel):
         return self._said[stage]
 
 
-def _entries(row: Row) -> tuple[int, ...]:
-    """What a row is the sum of, and its time."""
-    _, key, length, force, position, metre, ahead, time, delta = row
-    return (
-        KEY + key,
-        CLASS + (key % 12 if key < KEYS else NO_CLASS),
-        LENGTH + length,
-        FORCE + force,
-        POSITION + position,
-        PHASE + position % STEPS_A_BEAT,
-        METRE + metre,
-        AHEAD + ahead,
-        DELTA + min(delta, MAX_DELTA),
-        time,
-    )
-
-
 def _arrays(
     shape: Mapping[str, int], weights: Mapping[str, NDArray[np.float32]]
 ) -> list[NDArray[Any]]:
     """All weights in the order in which the kernel takes them; ValueError if one is not there."""
-    width, chain = shape["width"], shape["chain"]
-    tables = taken(weights, {name: (size, width) for name, size in TABLES.items()})
-    sizes: dict[str, tuple[int, ...]] = {}
-    for number, choices in enumerate(CHOICES):
-        sizes |= {
-            f"stages.{number}.norm": (width,),
-            f"stages.{number}.ffn.gate_up": (2 * chain, width),
-            f"stages.{number}.ffn.down": (width, chain),
-            f"stages.{number}.head_norm": (width,),
-            f"stages.{number}.head": (choices, width),
-        }
+    width = shape["width"]
     return [
-        np.concatenate(tables),
+        all_tables(weights, width),
         *taken(weights, {"norm": (width,)}),
         *place_tables(shape),
-        *([_rates(width // shape["heads"])] if shape["heads"] > 1 else []),
-        *taken(weights, layer_sizes(shape) | sizes),
+        *([time_rates(width // shape["heads"])] if shape["heads"] > 1 else []),
+        *taken(weights, layer_sizes(shape) | stage_sizes(width, shape["chain"])),
     ]
-
-
-def _rates(head_dim: int) -> NDArray[np.float32]:
-    """Radians a step, (head_dim / 2,), of the heads that turn with time."""
-    spread = np.linspace(0, 1, head_dim // 2, dtype=np.float32)
-    periods = np.float32(SHORTEST_PERIOD) * np.float32(LONGEST_PERIOD / SHORTEST_PERIOD) ** spread
-    rates: NDArray[np.float32] = (2 * math.pi / periods).astype(np.float32)
-    return rates

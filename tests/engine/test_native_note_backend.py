@@ -15,13 +15,9 @@ from engine.cache import Logits
 from engine.decoder import Decoder
 from engine.measured import drawn_rows
 from engine.native_backend import paths, unfit
-from engine.native_note_backend import (
-    LONGEST_PERIOD,
-    MAX_DELTA,
-    SHORTEST_PERIOD,
-    NativeNoteBackend,
-)
+from engine.native_note_backend import NativeNoteBackend
 from engine.protocol import Continue, Controls, Meter, Note, Prompt
+from engine.row_tables import LONGEST_PERIOD, MAX_DELTA, SHORTEST_PERIOD
 from engine.rows import NoteBackend, Row, Rows
 from engine.tokens import Placed, Tokenizer
 from engine.torch_note_backend import TorchNoteBackend
