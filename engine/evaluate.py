@@ -23,6 +23,7 @@ from engine.judging import FlatJudge, LiveAnswerer
 from engine.rows import NoteBackend
 from models.corpus import SPLITS, Corpora, CorpusError, open_corpora
 from models.description import CheckpointError, beside, default_checkpoint, read_description
+from models.evaluation.bits import NoBits
 from models.evaluation.copying import Longs, text_of
 from models.evaluation.pieces import Split
 from models.evaluation.suite import Figures, Model, Style, evaluate_style, overall
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate; 2 for data or a checkpoint that cannot be used."""
+    """Evaluate; 2 for data or a checkpoint that cannot be used, 1 for one that says nonsense."""
     begun_s = time.monotonic()
     try:
         evaluated = open_evaluated(args.checkpoint, backend=args.backend)
@@ -74,11 +75,15 @@ def run(args: argparse.Namespace) -> int:
     say(f"{evaluated.name} on {evaluated.backend}, {corpora.report()}")
     text, copied_from = training_text(corpora, evaluated.trained_on)
     figures: dict[str, Figures] = {}
-    for name in styles:
-        style = style_of(corpora, name, args)
-        figures[name] = evaluate_style(
-            style, evaluated.model, text=text, places=args.places, seed=args.seed, say=say
-        )
+    try:
+        for name in styles:
+            style = style_of(corpora, name, args)
+            figures[name] = evaluate_style(
+                style, evaluated.model, text=text, places=args.places, seed=args.seed, say=say
+            )
+    except NoBits as error:
+        say(f"segue evaluate: {evaluated.name} cannot be judged: {error}; copy or train it again")
+        return 1
     everything = overall(figures.values())
     minutes = (time.monotonic() - begun_s) / 60
     say(f"{minutes:.1f} minutes")

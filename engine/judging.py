@@ -164,4 +164,4 @@ def notes_of(piece: Piece) -> list[Note]:
 def _bits(logits: Logits, token: int) -> float:
     centred = logits - logits.max()
     nats = float(np.log(np.exp(centred).sum())) - float(centred[token])
-    return max(0.0, nats / float(np.log(2)))
+    return 0.0 if nats < 0 else nats / float(np.log(2))  # rounding; what is no number stays none

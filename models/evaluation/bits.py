@@ -24,6 +24,10 @@ WINDOW = 192  # notes, and the rest of the bar that the context begins in
 MOST_NOTES = 1200
 
 
+class NoBits(ValueError):
+    """What a model says that music costs cannot be; its weights are damaged or it has a bug."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
     """An excerpt, and from which of its notes on it is judged."""
@@ -48,13 +52,13 @@ def windows(piece: Piece, *, most: int = MOST_NOTES) -> Iterator[Window]:
 
 
 def piece_bits(judged: Judged, piece: Piece) -> NDArray[np.float64]:
-    """(notes, 4): bits of each note by field; raises ValueError for what cannot be bits."""
+    """(notes, 4): bits of each note by field; raises NoBits for what cannot be bits."""
     parts = []
     for window in windows(piece):
         found = judged.note_bits(window.excerpt)
         if found.shape != (len(window.excerpt), len(FIELDS)):
-            raise ValueError(f"{len(window.excerpt)} notes were judged with {found.shape} numbers")
+            raise NoBits(f"{len(window.excerpt)} notes were judged with {found.shape} numbers")
         if not (np.isfinite(found).all() and (found >= 0).all()):
-            raise ValueError("bits have to be finite numbers, and not below 0")
+            raise NoBits("bits have to be finite numbers, and not below 0")
         parts.append(found[window.first :])
     return np.concatenate(parts) if parts else np.zeros((0, len(FIELDS)))

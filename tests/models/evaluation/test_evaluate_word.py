@@ -4,11 +4,13 @@ import argparse
 import json
 
 import pytest
+import torch
 
 from engine import evaluate
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.corpus import split_by_name
 from models.nested.network import NestedConfig, NestedNetwork
+from models.network import Network, NetworkConfig
 from models.vocabulary import standard_vocabulary
 
 
@@ -99,6 +101,18 @@ def test_what_is_not_there_is_one_clear_line(call, words, clue):
     assert (code, out) == (2, "")
     assert clue in err
     assert err.count("\n") == 1
+
+
+def test_weights_that_are_no_numbers_are_one_clear_line(call, tmp_path):
+    words = standard_vocabulary()
+    shape = NetworkConfig(vocabulary=len(words), layers=1, width=32, heads=2, ffn=32, context=1024)
+    network = Network(shape)
+    with torch.no_grad():
+        network.norm.weight.fill_(torch.nan)
+    save_checkpoint(tmp_path / "nan", Checkpoint(network, words, {}))
+    code, out, err = call("--checkpoint", str(tmp_path / "nan"), "--backend", "torch")
+    assert (code, out) == (1, "")
+    assert "nan cannot be judged" in err.splitlines()[-1]
 
 
 def test_a_folder_without_music_is_one_clear_line(call, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from composers import Constant, tune
 from composers import piece as piece_of
 
-from models.evaluation.bits import CONTEXT, WINDOW, piece_bits, windows
+from models.evaluation.bits import CONTEXT, WINDOW, NoBits, piece_bits, windows
 from models.judged import BAR, PITCH
 
 
@@ -60,5 +60,5 @@ def test_the_end_is_paid_for_once_and_only_where_the_piece_ends():
 
 @pytest.mark.parametrize("cost", [-1.0, np.nan, np.inf])
 def test_what_cannot_be_bits_is_an_error(cost):
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(NoBits, match="finite"):
         piece_bits(Constant(1.0, cost, 1.0, 1.0), tune(bars=2))
