@@ -275,6 +275,17 @@ class Segue(Process):
             while True:
                 yield json.loads(stream.recv_multipart()[1])
 
+    def collect(self, topic: str) -> list[list[Any]]:
+        """A list to which is added what the stream has on a topic, from now on."""
+        values: list[list[Any]] = []
+
+        def listen() -> None:
+            with suppress(zmq.Again):  # it has been silent for long: nobody listens any more
+                values.extend(self.follow(topic))
+
+        threading.Thread(target=listen, daemon=True).start()
+        return values
+
 
 class Musician(Process):
     """The other process at JACK. `wire` connects him to Segue."""

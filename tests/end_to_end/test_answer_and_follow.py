@@ -1,0 +1,207 @@
+"""Answering after a silence, and playing along, through JACK; and a cable from output to input.
+
+The player of answer mode comes back in the middle of each answer. With the cable, Segue must
+neither answer itself nor give way to itself.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import mido
+import pytest
+from stage import Event, Grid, Musician, Segue, between, eventually, faults, ons, sounding, tune
+
+from daemon.events import MidiIn
+from daemon.schedule import is_on
+
+BPM = 120.0
+BAR = 4.0  # beats
+PHRASE = "C4 E4 G4 C5"
+PHRASES = 2
+EIGHTHS = "C4 D4 E4 F4 G4 A4 B4 C5 " * 4
+KEY, RELEASE = "905450", "805440"
+#: An entry may be heard a little before its line, and what was on its way a little after an end.
+NEAR = 0.15  # beats
+#: A note is on its way for a period or two; what a busy machine adds in the median.
+PERIODS, MARGIN_MS = 2, 4.0
+
+
+@dataclass
+class Comeback:
+    """What was heard before and after the player came back."""
+
+    give_way: str
+    grid: Grid
+    heard: list[Event]
+    key: Event
+    phase: str  # at his return
+    ended: float  # the beat at which it was his turn again, or a little later
+
+    @property
+    def back(self) -> float:
+        """The beat at which he came back."""
+        return self.grid.beat(self.key)
+
+
+@pytest.fixture(scope="module", params=["beat", "along"])
+def comeback(request, segue, musician, tmp_path_factory) -> Comeback:
+    """The player strikes a key in the middle of an answer of two bars."""
+    options = ("--mode", "answer", "--bars", "2", "--give-way", request.param)
+    daemon: Segue = segue(*options, takes=tmp_path_factory.mktemp("answer"))
+    player: Musician = musician(request.param, daemon)
+    daemon.await_mind()
+    player.play(tune(PHRASE, step=0.5), bpm=BPM)
+    grid = Grid(player, bpm=BPM)
+    player.await_heard(1, "an answer to the phrase")
+    begun = ons(player.heard)[0]
+    grid.await_beat(grid.beat(begun) + 2.3)  # a third of a beat after a line
+    player.play_now(KEY)
+    eventually(lambda: len(ons(player.played)) == 5, "he is back")
+    phase = await_phase_after(daemon, "answering")
+    grid.await_beat(grid.now() + 0.5)
+    player.play_now(RELEASE)
+    await_phase_after(daemon, "yielding")
+    ended = grid.now()
+    daemon.command("handback")  # after such a rest he would be answered again
+    grid.await_beat(ended + 1)
+    assert daemon.stop() == 0
+    return Comeback(request.param, grid, list(player.heard), ons(player.played)[-1], phase, ended)
+
+
+def await_phase_after(daemon: Segue, phase: str) -> str:
+    """The phase that follows `phase`."""
+    found: list[str] = []
+
+    def look() -> bool:
+        found[:] = [daemon.state().get("phase", phase)]
+        return found[0] != phase
+
+    eventually(look, f"something after {phase}")
+    return found[0]
+
+
+def test_segue_yields_when_the_player_comes_back(comeback):
+    assert comeback.phase == "yielding"
+    assert ons(between(comeback.heard, comeback.grid, 0, comeback.back))
+
+
+def test_it_ends_with_the_beat_or_plays_its_turn_out(comeback):
+    end = comeback.back // 1 + 1
+    after = ons(between(comeback.heard, comeback.grid, end + NEAR, comeback.ended + 1))
+    if comeback.give_way == "beat":
+        assert comeback.ended < end + 1
+        assert after == []
+    else:
+        assert comeback.ended >= end + 1
+        assert after
+
+
+def test_nothing_sounds_when_it_is_the_players_turn(comeback):
+    until = between(comeback.heard, comeback.grid, 0, comeback.ended + NEAR)
+    assert not sounding(until)
+    assert faults(comeback.heard) == []
+
+
+@dataclass
+class Conversation:
+    """What was heard, and the handovers of the take: (voice, beat)."""
+
+    daemon: Segue
+    player: Musician
+    grid: Grid
+    turns: list[tuple[str, float]]
+    notices: list[list[str]]
+
+
+@pytest.fixture(scope="module")
+def followed(segue, musician, tmp_path_factory) -> Conversation:
+    """Four bars of eighths, with Segue playing along."""
+    daemon: Segue = segue("--mode", "follow", takes=tmp_path_factory.mktemp("follow"))
+    player: Musician = musician("soloist", daemon)
+    daemon.await_mind()
+    player.play(tune(EIGHTHS, step=0.5), bpm=BPM)
+    grid = Grid(player, bpm=BPM)
+    grid.await_beat(5 * BAR)
+    daemon.await_state(phase="idle")
+    grid.await_beat(6 * BAR)
+    assert daemon.stop() == 0
+    return Conversation(daemon, player, grid, handovers(daemon), [])
+
+
+def handovers(daemon: Segue) -> list[tuple[str, float]]:
+    """Whose turn it was from which beat on, as the take's MIDI file marks it."""
+    file = mido.MidiFile(Path(daemon.journal_path).with_suffix(".mid"))
+    found = []
+    for track in file.tracks:
+        tick = 0
+        for message in track:
+            tick += message.time
+            if message.type == "marker":
+                found.append((message.text, tick / file.ticks_per_beat))
+    return found
+
+
+def test_segue_follows_from_the_second_bar_until_a_bar_after_the_player(followed):
+    assert followed.turns == [("Segue", BAR), ("player", 5 * BAR)]
+    strikes = [followed.grid.beat(strike) for strike in ons(followed.player.heard)]
+    assert {int((beat + NEAR) // BAR) for beat in strikes} == {1, 2, 3, 4}
+
+
+def test_what_it_plays_along_lies_on_the_grid(followed):
+    beats = [followed.grid.beat(strike) for strike in ons(followed.player.heard)]
+    off_ms = [abs(beat - round(beat * 12) / 12) * 60_000 / BPM for beat in beats]
+    assert median(off_ms) <= PERIODS * followed.player.period_ms + MARGIN_MS, off_ms
+
+
+def test_nothing_sounds_after_it_has_followed(followed):
+    end = 5 * BAR + NEAR
+    assert not sounding(between(followed.player.heard, followed.grid, 0, end))
+    assert between(followed.player.heard, followed.grid, end, 7 * BAR) == []
+    assert faults(followed.player.heard) == []
+
+
+@pytest.fixture(scope="module")
+def looped_back(segue, musician, jack_server, tmp_path_factory) -> Conversation:
+    """Segue's output is wired to its own input; the player says two phrases, and is answered."""
+    options = ("--mode", "answer", "--bars", "2")
+    daemon: Segue = segue(*options, takes=tmp_path_factory.mktemp("loop"))
+    player: Musician = musician("looper", daemon)
+    jack_server.connect(*reversed(daemon.ports))
+    notices = daemon.collect("notice")
+    daemon.await_mind()
+    for number in range(1, PHRASES + 1):
+        heard = len(ons(player.heard))
+        player.play(tune(PHRASE, step=0.5), bpm=BPM)
+        player.await_heard(heard + 1, f"answer {number}")
+        daemon.await_state(phase="idle")
+        time.sleep(1.5 * BAR * 60 / BPM)  # long enough for another silence and another answer
+    assert daemon.state()["phase"] == "idle"
+    assert daemon.stop() == 0
+    return Conversation(daemon, player, Grid(player, bpm=BPM), handovers(daemon), notices)
+
+
+def test_all_of_it_came_back(looped_back):
+    came = [e.message for e in looped_back.daemon.journal.entries if isinstance(e, MidiIn)]
+    ours = len(ons(looped_back.player.heard))
+    assert sum(map(is_on, came)) == len(ons(looped_back.player.played)) + ours
+    assert ours > 4 * PHRASES
+
+
+def test_segue_neither_answers_itself_nor_gives_way_to_itself(looped_back):
+    voices = [voice for voice, _ in looped_back.turns]
+    assert voices == ["Segue", "player"] * PHRASES
+    for (_, begin), (_, end) in zip(looped_back.turns[::2], looped_back.turns[1::2], strict=True):
+        assert end - begin >= 2 * BAR
+        assert end % BAR == 0
+
+
+def test_the_loop_is_noticed_once(looped_back):
+    ((text,),) = looped_back.notices
+    assert "from Segue Out to Segue In" in text
+    assert looped_back.daemon.said(text) == [text]
+
+
+def test_no_note_hangs_in_the_loop(looped_back):
+    assert faults(looped_back.player.heard) == []
