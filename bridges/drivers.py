@@ -60,6 +60,11 @@ class JackServer:
 
     def __init__(self, library: Any) -> None:
         self._library = library
+        # Asked before each message that is sent; it waits for nothing, so it need not let go of
+        # Python's lock, which another thread would take.
+        self._last_frame_time = ctypes.PyDLL(library._name).jack_last_frame_time
+        self._last_frame_time.argtypes = [ctypes.c_void_p]
+        self._last_frame_time.restype = ctypes.c_uint32
         self._client: int | None = None
         self._holders = 0
         self._gone = False
@@ -110,7 +115,7 @@ class JackServer:
 
     def frame(self) -> int:
         """The first frame of the cycle under way; it moves with each. Reads shared memory only."""
-        return int(self._library.jack_last_frame_time(self._client))
+        return int(self._last_frame_time(self._client))
 
     def pulse(self, now_ns: int) -> Pulse:
         """How the server is, judged by its frames since the last call."""
@@ -203,8 +208,6 @@ def jack_server() -> JackServer | None:
     library.jack_client_close.argtypes = [ctypes.c_void_p]
     library.jack_on_shutdown.argtypes = [ctypes.c_void_p, _ShutDown, ctypes.c_void_p]
     library.jack_on_shutdown.restype = None
-    library.jack_last_frame_time.argtypes = [ctypes.c_void_p]
-    library.jack_last_frame_time.restype = ctypes.c_uint32
     library.jack_connect.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p]
     return JackServer(library)
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from bridges.midi import MidiUnavailable, available_apis, choose_api, list_ports
 from daemon.config import Config, ConfigError, ControlConfig
 from daemon.mind import mind_of
-from daemon.output import NS_PER_S, ask_for_real_time
+from daemon.output import NS_PER_S
+from daemon.real_time import ask_for_real_time
 from daemon.takes import default_folder, unfinished
 from engine.protocol import FromMind, Lost, Ready
 

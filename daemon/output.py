@@ -1,23 +1,22 @@
 """The output thread: sleeps to the deadline and sends. Knows a schedule and a `send`; no music.
 
 It is the only thread that sends while the daemon lives. The system's sleep ends late by some tenths
-of a millisecond, so the last stretch before a deadline is spent awake.
+of a millisecond, so the last stretch before a deadline is spent awake: what is due is taken out,
+its way is walked once without sending (code that the processor has not seen for a while costs more
+than the whole of it), and then there is nothing left to do but to look at the clock.
 """
 
-import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
 
 from daemon.journal import Sent
+from daemon.real_time import ask_for_real_time
 from daemon.schedule import Due, Schedule
 
 #: Wake up this long before a deadline, and spin for the rest of the time.
 SPIN_NS = 300_000
 NS_PER_S = 1_000_000_000
-#: Asked for where the system permits it; under JACK's own priority (70 by default in our tests).
-FIFO_PRIORITY = 60
 
 
 class OutputThread:
@@ -49,8 +48,10 @@ class OutputThread:
     def plan(self, due_ns: int, message: bytes) -> None:
         """Send `message` so that it sounds at `due_ns`, or at once if it is too late for that."""
         with self._changed:
+            first_ns = self._schedule.next_due_ns
             self._schedule.push(due_ns, message)
-            self._changed.notify()
+            if first_ns is None or due_ns < first_ns:
+                self._changed.notify()
 
     def release_all(self) -> None:
         """Send the note-off of everything that sounds, now, and forget what was planned."""
@@ -58,13 +59,15 @@ class OutputThread:
             self._emit(self._schedule.release_all(self._now_ns()))
 
     def close(self) -> None:
-        """Release what sounds and end the thread; from any thread, and more than once."""
+        """Release what sounds, stop our clock and end the thread; from any thread, repeatedly."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join()
-        self.release_all()
+        with self._changed:
+            self._emit(self._schedule.release_all(self._now_ns()))
+            self._emit(self._schedule.stop_clock(self._now_ns()))
 
     def _run(self) -> None:
         ask_for_real_time()
@@ -73,24 +76,35 @@ class OutputThread:
                 if self._stopping:
                     return
                 due_ns = self._schedule.next_due_ns
-                rest_ns = None if due_ns is None else due_ns - SPIN_NS - self._now_ns()
-                if rest_ns is None or rest_ns > 0:
-                    self._changed.wait(None if rest_ns is None else rest_ns / NS_PER_S)
-                    continue
-                if due_ns is not None and due_ns <= self._now_ns():
-                    self._emit(self._schedule.pop_due(self._now_ns()))
+                if due_ns is None:
+                    self._changed.wait()
+                elif (rest_ns := due_ns - SPIN_NS - self._now_ns()) > 0:
+                    self._changed.wait(rest_ns / NS_PER_S)
+                else:
+                    self._meet(due_ns)
+
+    def _meet(self, due_ns: int) -> None:
+        due = self._schedule.pop_due(due_ns)
+        self._hand_over(due, _nowhere)
+        while self._now_ns() < due_ns:
+            pass
+        self._emit(due)
 
     def _now_ns(self) -> int:
         return time.monotonic_ns() + self._latency_ns
 
     def _emit(self, due: list[Due]) -> None:
+        for sent in self._hand_over(due, self._send):
+            self._sent(sent)
+
+    def _hand_over(self, due: list[Due], send: Callable[[bytes], object]) -> list[Sent]:
+        """Send one after the other; return with each the time at which it was handed over."""
+        sent: list[Sent] = []
         for item in due:
-            self._send(item.message)
-            self._sent(Sent(item.due_ns, self._now_ns(), item.message))
+            sent.append(Sent(item.due_ns, self._now_ns(), item.message))
+            send(item.message)
+        return sent
 
 
-def ask_for_real_time() -> None:
-    """Put the calling thread under real-time scheduling, where that exists and is permitted."""
-    if hasattr(os, "sched_setscheduler"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
+def _nowhere(_: bytes) -> None:
+    """Where messages go when nothing is sent."""

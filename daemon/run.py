@@ -34,6 +34,7 @@ from daemon.config import (
 from daemon.events import Effect, Noticed, TakeMarked
 from daemon.housekeeping import Housekeeping
 from daemon.live import Live, World
+from daemon.real_time import favour_this_process
 from daemon.runtime import Runtime
 from daemon.settings_flags import add_setting_flags, settings_of
 from daemon.stream import message_of
@@ -207,6 +208,7 @@ def world(
                 write_midi(journal, done=say, close=False)
 
         send = release_first(out.send, config.session.channel) if was_cut_off else out.send
+        favour_this_process()
         yield World(send=send, publish=publish)
         say("stopping; once more to force")
 

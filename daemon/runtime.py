@@ -33,8 +33,9 @@ from daemon.session import Session
 from daemon.stream import Value, state_values
 from engine.protocol import FromMind, ToMind
 
-#: Python lets a busy thread keep the interpreter this long; the default of 5 ms is a late note.
-SWITCH_INTERVAL_S = 0.0005
+#: Python lets a busy thread keep the interpreter this long; the default of 5 ms is a late note. The
+#: thread that sends wakes three times as long before a note.
+SWITCH_INTERVAL_S = 0.0001
 #: A signal that comes just before the main thread goes to sleep is handled when it wakes.
 LONGEST_REST_S = 0.5
 
