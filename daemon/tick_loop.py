@@ -29,15 +29,23 @@ What may happen at a tick, and the readings that it leads to:
 Of two readings that have come to say the same the likelier one stays; one that has not come to lead
 within a beat and a half is given up. The jitter is measured on the way: the errors of a clock that
 ticks evenly weigh more, and it is followed the faster.
+
+One thing is told apart only by the long run. Ticks that wait for the end of an audio buffer about
+as long as their period come as evenly as the buffers, but for two at once, or none, now and then.
+Chance slips are not evenly spread: five that are were none. They are taken back, and from then on
+every tick counts.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 #: Covariance of (tick, period, drift) in ns²: the upper triangle, row by row.
 Spread: TypeAlias = tuple[float, float, float, float, float, float]
+#: (number of the tick that was heard, how many more have passed than were heard) of each slip.
+Slips: TypeAlias = tuple[tuple[int, int], ...]
 
 # What the loop believes to happen, as logarithms of a chance a tick. The figures are rough: a
 # factor of three in any of them moves the results in tests/benchmarks/clock_phase.py by little.
@@ -82,6 +90,12 @@ MOST_READINGS = 15
 #: A reading that has not led for this many ticks is given up, too.
 PATIENCE_TICKS = 36
 
+#: So many slips to one side, at distances that differ by no more than this share or a tick, are
+#: none: the ticks wait for the end of a buffer that is about as long as their period.
+EVEN_SLIPS, EVEN_SHARE = 5, 0.08
+#: The spread of what waits for the end of a buffer, as a share of the buffer's length.
+BUFFER_SHARE = 1 / math.sqrt(12)
+
 #: A gap of so many periods, and at least so long, is a silence of the clock.
 SILENCE_TICKS, SILENCE_NS = 6, 250_000_000
 
@@ -98,6 +112,7 @@ class Reading:
     weight: float = 0.0  # logarithm of its likelihood, less that of the leading one
     age: int = 0  # ticks since it led, or since it was put up
     behind: bool = False  # its last tick was late
+    slips: Slips = ()  # the last ones to one side
 
     def copy(self) -> "Reading":
         """Return one that says the same."""
@@ -110,7 +125,13 @@ class Reading:
             self.weight,
             self.age,
             self.behind,
+            self.slips,
         )
+
+    def slip(self, number: int, ticks: int) -> None:
+        """At the tick that was heard as `number`, so many more have passed than were heard."""
+        one_way = self.slips if self.slips and (self.slips[-1][1] > 0) == (ticks > 0) else ()
+        self.slips = (*one_way, (number, ticks))[-EVEN_SLIPS:]
 
     def ahead(self, ticks: int) -> "Reading":
         """Return what it expects `ticks` ticks later."""
@@ -180,6 +201,7 @@ class TickLoop:
     def __init__(self, *, period_ns: float, shortest_ns: float, longest_ns: float) -> None:
         self._bounds = (shortest_ns, longest_ns)
         self._noise = float(FIRST_JITTER_NS**2)  # variance of the jitter, in ns²
+        self._buffer_ns = 0.0  # as long as a period, if the ticks come in buffers like that
         self._heard = 0
         self._last_ns = 0
         spread = (self._noise, 0.0, 0.0, (2 * period_ns) ** 2, 0.0, 0.0)
@@ -274,7 +296,8 @@ class TickLoop:
                 again = expected.copy()
                 again.weight += LATE_AGAIN - math.log(HEELS_NS)
                 found.append(again)
-            if off > FAR_OFF and variance < (KNOWN_SHARE * expected.period_ns) ** 2:
+            known = variance < (KNOWN_SHARE * expected.period_ns) ** 2
+            if off > FAR_OFF and known and not self._buffer_ns:
                 found += self._slips(reading, expected, t_ns)
             expected.behind = False
             found.append(expected.meet(t_ns, self._noise, self._bounds))
@@ -293,6 +316,7 @@ class TickLoop:
             doubled = reading.copy()
             doubled.weight += DOUBLED - math.log(doubled.period_ns)
             doubled.age = 0
+            doubled.slip(self._heard, -1)
             yield doubled
             return
         yield _late(expected.copy(), error_ns)
@@ -300,6 +324,7 @@ class TickLoop:
             after = expected.ahead(lost)
             after.weight += LOST - 2 * math.log(lost)
             after.age, after.behind = 0, False
+            after.slip(self._heard, lost)
             yield after.meet(t_ns, self._noise, self._bounds)
 
     def _measure_jitter(self, error_ns: float, variance: float) -> None:
@@ -307,7 +332,8 @@ class TickLoop:
         share = min(error_ns * error_ns / variance, 9.0)
         step = 1 / min(self._heard + 6, JITTER_TICKS)
         self._noise += step * (share - 1) * self._noise
-        self._noise = max(float(LEAST_JITTER_NS**2), self._noise)
+        least_ns = max(LEAST_JITTER_NS, BUFFER_SHARE * self._buffer_ns)
+        self._noise = max(least_ns**2, self._noise)
 
     def _choose(self, found: list[Reading], leading: Reading | None) -> None:
         """Keep the likeliest readings; who leads goes on leading unless another is much better."""
@@ -327,6 +353,21 @@ class TickLoop:
         for reading in kept:
             reading.weight -= base
         self._readings = kept
+        if _are_even(leading.slips):
+            self._take_back(leading)
+
+    def _take_back(self, reading: Reading) -> None:
+        """The slips were none: count what was heard, in the tempo that follows from that."""
+        heard = reading.slips[-1][0] - reading.slips[0][0]
+        taken_for = heard + sum(ticks for _, ticks in reading.slips[1:])
+        self._buffer_ns = reading.period_ns
+        self._noise = (BUFFER_SHARE * self._buffer_ns) ** 2
+        reading.count -= sum(ticks for _, ticks in reading.slips)
+        reading.period_ns *= taken_for / heard
+        reading.drift_ns, reading.slips = 0.0, ()
+        pp = (reading.period_ns / heard) ** 2
+        reading.spread = (self._noise, 0.0, 0.0, pp, 0.0, 0.0)
+        self._readings = [reading]
 
 
 def _late(expected: Reading, late_ns: float) -> Reading:
@@ -334,6 +375,14 @@ def _late(expected: Reading, late_ns: float) -> Reading:
     expected.weight += LATE - math.log(LATE_NS) - 2 * math.log1p(late_ns / LATE_NS)
     expected.age, expected.behind = 0, True
     return expected
+
+
+def _are_even(slips: Slips) -> bool:
+    """Whether the slips are as many and as evenly spread as chance hardly ever makes them."""
+    if len(slips) < EVEN_SLIPS:
+        return False
+    gaps = [after[0] - before[0] for before, after in pairwise(slips)]
+    return max(gaps) - min(gaps) <= max(1, EVEN_SHARE * max(gaps))
 
 
 def _jumping(reading: Reading) -> Reading:

@@ -166,6 +166,26 @@ def test_ticks_that_were_held_back_and_come_at_once(bpm: float, held_ms: float) 
     assert followed.phase(1) < 1
 
 
+@pytest.mark.parametrize(
+    ("bpm", "frames"),
+    [(60, 512), (120, 256), (90, 2048), (90, 1024), (100, 1024), (140, 1024), (180, 1024)],
+)
+def test_ticks_that_leave_at_the_end_of_an_audio_buffer(bpm: float, frames: int) -> None:
+    """However long it is: such a clock is late by half a buffer, and else it is right."""
+    buffer_ms = frames / 44.1
+    host = UnsteadyHost(steady(bpm), 0.1, buffer_ms=buffer_ms)
+    followed = follow(host, beats=48, from_beat=40)
+    assert max(abs(error + buffer_ms / 2) for error in followed.phase_ms) < 3
+    assert followed.tempo(0.95) < 0.02
+
+
+def test_a_buffer_just_longer_than_a_tick_is_found_out_in_the_long_run() -> None:
+    """43 ticks come as evenly as can be, and then two at once: nothing tells what that means."""
+    host = UnsteadyHost(steady(120), 0.1, buffer_ms=1024 / 48)
+    followed = follow(host, beats=48, from_beat=24)
+    assert max(abs(error + 1024 / 48 / 2) for error in followed.phase_ms) < 3
+
+
 @given(
     bpm=st.integers(40, 240),
     jitter_ms=st.sampled_from([0.0, 0.3, 1.0]),
