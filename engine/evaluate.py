@@ -21,7 +21,7 @@ from engine.backends import NAMES, open_model
 from engine.decoder import Decoder
 from engine.judging import FlatJudge, LiveAnswerer
 from engine.rows import NoteBackend
-from models.corpus import SPLITS, Corpora, CorpusError, open_corpora
+from models.corpus import SPLITS, Corpora, CorpusError, find_pieces, open_corpora
 from models.description import CheckpointError, beside, default_checkpoint, read_description
 from models.evaluation.bits import NoBits
 from models.evaluation.copying import Longs, text_of
@@ -66,9 +66,10 @@ def run(args: argparse.Namespace) -> int:
     begun_s = time.monotonic()
     try:
         evaluated = open_evaluated(args.checkpoint, backend=args.backend)
+        styles = styles_of(args)  # before the data is tokenized, which may take minutes
         cache = args.cache or cache_of(args.data)
         corpora = open_corpora(args.data, cache, copyleft=args.copyleft)
-        styles = styles_of(corpora, args)
+        styles = readable(styles, corpora, args)
     except (CheckpointError, CorpusError) as error:
         print(f"segue evaluate: {error}", file=sys.stderr)
         return 2
@@ -132,20 +133,31 @@ def open_judge(path: Path, *, backend: str) -> Judged:
     return NestedJudge(checkpoint.network, checkpoint.vocabulary)
 
 
-def styles_of(corpora: Corpora, args: argparse.Namespace) -> list[str]:
+def styles_of(args: argparse.Namespace) -> list[str]:
     """The corpora to judge; raises CorpusError where there are none."""
-    there = [name for name, splits in corpora.by_name.items() if len(splits[args.split])]
-    if missing := sorted(set(args.styles or ()) - set(there)):
-        raise CorpusError(
-            f"no piece of {missing[0]} is in the {args.split} split; "
-            f"there are pieces of {', '.join(there) or 'nothing'}"
-        )
+    pieces, _ = find_pieces(args.data, copyleft=args.copyleft)
+    there = sorted({piece.corpus for piece in pieces if piece.split == args.split})
     if not there:
         raise CorpusError(
             f"no piece of {args.data} falls to the {args.split} split; "
             "give more files, or judge another one with --split"
         )
+    if missing := sorted(set(args.styles or ()) - set(there)):
+        raise CorpusError(
+            f"no piece of {missing[0]} is in the {args.split} split; "
+            f"there are pieces of {', '.join(there)}"
+        )
     return args.styles or there
+
+
+def readable(styles: Sequence[str], corpora: Corpora, args: argparse.Namespace) -> list[str]:
+    """The corpora of which something could be read; raises CorpusError where there are none."""
+    found = [name for name in styles if len(corpora.by_name[name][args.split])]
+    if not found:
+        raise CorpusError(
+            f"no piece of the {args.split} split can be judged; left out were {corpora.left_out}"
+        )
+    return found
 
 
 def style_of(corpora: Corpora, name: str, args: argparse.Namespace) -> Style:

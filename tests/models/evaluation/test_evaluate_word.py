@@ -123,6 +123,17 @@ def test_a_folder_without_music_is_one_clear_line(call, tmp_path):
         assert err.count("\n") == 1
 
 
+def test_a_split_of_broken_files_is_one_clear_line(call, tmp_path, toy):
+    toy.fill(tmp_path / "midi", pieces=40, bars=2)
+    for path in (tmp_path / "midi").iterdir():
+        if split_by_name(path.name) == "test":
+            path.write_bytes(b"not music")
+    code, out, err = call("--cache", str(tmp_path / "tokens"), data=tmp_path / "midi")
+    assert (code, out) == (2, "")
+    assert "no piece of the test split can be judged" in err.splitlines()[-1]
+    assert "not a readable MIDI file" in err.splitlines()[-1]
+
+
 def test_a_broken_zip_is_one_clear_line(call, tmp_path):
     broken = tmp_path / "broken.zip"
     broken.write_bytes(b"PK\x03\x04 and then nothing")
