@@ -7,8 +7,11 @@ chosen: the live one must not wait for torch, nor need it to be installed.
           fastest; one thread.
   onnx    NAME.onnx, made by `segue export`: int8, for wherever there was no compiler. Networks of
           tokens only.
+  numpy   NAME.safetensors and NAME.json, in float32: the same for those that take a note at a time,
+          which are small enough for it.
   torch   NAME.safetensors and NAME.json, in float32: the reference that others are held against.
-  auto    NAME.onnx if it is named; else native, else NAME.onnx if it is there, else torch.
+  auto    NAME.onnx if it is named; else native; else numpy where it takes a note at a time; else
+          NAME.onnx if it is there, else torch.
 """
 
 from collections.abc import Callable
@@ -25,13 +28,13 @@ from models.description import (
     read_description,
     vocabulary_of,
 )
-from models.vocabulary import Vocabulary
+from models.vocabulary import Vocabulary, standard_vocabulary
 
 if TYPE_CHECKING:
     from engine.rows import AnyBackend
 
-#: The architecture that takes a note at a time, as a checkpoint names it.
-NESTED = "nested"
+#: The architectures, as a checkpoint names them: of tokens, and of a note at a time.
+FLAT, NESTED = "flat", "nested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,36 +60,62 @@ def _chosen(path: Path) -> str:
     if beside(path, ".safetensors").is_file() and beside(path, ".json").is_file():
         from engine.native_backend import unfit
 
-        if not unfit(read_description(path).get("network", {})):
+        description = read_description(path)
+        if not unfit(description.get("network", {})):
             return "native"
+        if _is_nested(description, path):
+            return "numpy"
     return "onnx" if beside(path, ".onnx").is_file() else "torch"
 
 
 def _open_native(path: Path, threads: int) -> Model:
     from engine.native_backend import NativeBackend
     from engine.native_note_backend import NativeNoteBackend
+
+    nested = _is_nested(read_description(path), path)
+    return _packed(path, NativeNoteBackend if nested else NativeBackend, "native")
+
+
+def _open_numpy(path: Path, threads: int) -> Model:
+    if not _is_nested(read_description(path), path):
+        raise CheckpointError(
+            f"numpy plays networks that take a note at a time, and {bare(path)} takes tokens; "
+            "play it with `--backend onnx`"
+        )
+    from engine.numpy_note_backend import NumpyNoteBackend
+
+    return _packed(path, NumpyNoteBackend, "numpy")
+
+
+def _packed(path: Path, make: Callable[[Any, Any], "AnyBackend"], kind: str) -> Model:
+    """A backend of its own weights, made of the shape and the arrays."""
     from models.weights import read_weights
 
     description = read_description(path)
     vocabulary = vocabulary_of(description, beside(path, ".json"))
+    if _is_nested(description, path) and vocabulary != standard_vocabulary():
+        raise CheckpointError(
+            f"{bare(path)} takes a note at a time, in other words than this version of Segue; "
+            "train it again"
+        )
     weights = read_weights(path)
-    kind = NativeNoteBackend if _is_nested(description) else NativeBackend
     try:
-        backend = kind(description["network"], weights)
-    except ValueError as error:
-        raise CheckpointError(f"the kernel cannot play {bare(path)}: {error}") from error
+        backend = make(description["network"], weights)
+    except (KeyError, ValueError) as error:
+        name = "the kernel" if kind == "native" else kind
+        raise CheckpointError(f"{name} cannot play {bare(path)}: {error}") from error
     parameters = sum(array.size for array in weights.values())
-    return Model(bare(path).name, "native", backend, vocabulary, parameters)
+    return Model(bare(path).name, kind, backend, vocabulary, parameters)
 
 
 def _open_onnx(path: Path, threads: int) -> Model:
     from engine.onnx_backend import open_graph
 
     graph = beside(path, ".onnx")
-    if not graph.is_file() and _is_nested(read_description(path)):
+    if not graph.is_file() and _is_nested(read_description(path), path):
         raise CheckpointError(
             f"ONNX Runtime cannot play {bare(path)}, which takes a note at a time; "
-            "play it with `--backend native`, or `--backend torch`"
+            "play it with `--backend native`, or `--backend numpy`"
         )
     backend, description = open_graph(graph, threads=threads)
     if beside(path, ".json").is_file():
@@ -101,7 +130,7 @@ def _open_onnx(path: Path, threads: int) -> Model:
 
 
 def _open_torch(path: Path, threads: int) -> Model:
-    nested = _is_nested(read_description(path))
+    nested = _is_nested(read_description(path), path)
     try:
         import torch
 
@@ -110,7 +139,7 @@ def _open_torch(path: Path, threads: int) -> Model:
         from models.checkpoint import load_checkpoint, load_nested
     except ImportError as error:
         without = (
-            "the kernel plays it without, where Segue was installed with a C compiler"
+            "`--backend native` and `--backend numpy` play it without"
             if nested
             else "where that is installed, `segue export` makes an .onnx that plays without"
         )
@@ -131,13 +160,21 @@ def _open_torch(path: Path, threads: int) -> Model:
     return Model(bare(path).name, "torch", backend, vocabulary, parameters)
 
 
-def _is_nested(description: dict[str, Any]) -> bool:
-    return description.get("architecture") == NESTED
+def _is_nested(description: dict[str, Any], path: Path) -> bool:
+    """Whether it takes a note at a time; raises CheckpointError for what nobody here can play."""
+    architecture = description.get("architecture", FLAT)  # the first checkpoints do not say
+    if architecture not in (FLAT, NESTED):
+        raise CheckpointError(
+            f"{bare(path)} is of the architecture {architecture!r}, which this version of Segue "
+            f"does not know; it knows {FLAT} and {NESTED}"
+        )
+    return bool(architecture == NESTED)
 
 
 OPENERS: dict[str, Callable[[Path, int], Model]] = {
     "native": _open_native,
     "onnx": _open_onnx,
+    "numpy": _open_numpy,
     "torch": _open_torch,
 }
 #: What `--backend` may be.

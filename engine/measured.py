@@ -47,6 +47,7 @@ FROM_BEAT, ANSWER_BEATS = 128.0, 32.0
 PACKAGES = {
     "native": "numpy",
     "onnx": "onnxruntime",
+    "numpy": "numpy",
     "torch": "torch",
     "llama.cpp": "llama_cpp",
     "transformers": "transformers",

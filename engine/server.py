@@ -209,6 +209,8 @@ def _load(args: argparse.Namespace) -> "Service":
     """Open the checkpoint and put a mind around it."""
     if args.threads < 1:
         raise UsageError(f"--threads is {args.threads}; it must be 1 or more")
+    # Read when numpy is imported: its threads would take the time that the player needs.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(args.threads))
     try:
         from engine.backends import open_model
         from engine.decoder import Decoder

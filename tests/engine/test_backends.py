@@ -112,6 +112,43 @@ def test_a_checkpoint_says_of_which_kind_it_is(tmp_path: Path) -> None:
     assert not isinstance(open_model(saved(tmp_path), backend="torch").backend, NoteBackend)
 
 
-def test_onnx_runtime_says_that_it_plays_tokens_only(tmp_path: Path) -> None:
+@needs_kernel
+def test_the_kernel_plays_both_kinds(tmp_path: Path) -> None:
+    model = open_model(saved_nested(tmp_path))
+    assert (model.kind, model.name) == ("native", "notes")
+    assert model.parameters == open_model(tmp_path / "notes", backend="torch").parameters
+
+
+def test_without_a_compiler_numpy_plays_a_note_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved_nested(tmp_path)
+    monkeypatch.setattr("engine.native_backend.unfit", lambda shape: "no compiler")
+    model = open_model(path)
+    assert (model.kind, model.vocabulary) == ("numpy", VOCABULARY)
+    assert isinstance(model.backend, NoteBackend)
+    with pytest.raises(CheckpointError, match="no compiler"):
+        open_model(path, backend="native")
+
+
+def test_a_backend_says_which_kind_it_cannot_play(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"takes a note at a time; play it with `--backend"):
         open_model(saved_nested(tmp_path), backend="onnx")
+    with pytest.raises(CheckpointError, match=r"takes tokens; play it with `--backend onnx`"):
+        open_model(saved(tmp_path), backend="numpy")
+
+
+@pytest.mark.parametrize("backend", ["auto", "native", "numpy", "torch"])
+def test_a_kind_that_nobody_knows_is_refused_in_one_line(tmp_path: Path, backend: str) -> None:
+    path = saved_nested(tmp_path).with_suffix(".json")
+    path.write_text(path.read_text().replace('"nested"', '"spiral"'))
+    with pytest.raises(CheckpointError, match=r"architecture 'spiral'.* it knows flat and nested"):
+        open_model(path, backend=backend)
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_a_note_at_a_time_in_other_words_is_refused(tmp_path: Path, backend: str) -> None:
+    path = saved_nested(tmp_path).with_suffix(".json")
+    path.write_text(path.read_text().replace('"Velocity_7"', '"Velocity_8"'))
+    with pytest.raises(CheckpointError, match="other words"):
+        open_model(path, backend=backend)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.decoder import Decoder
 from engine.heard import Heard
+from engine.numpy_note_backend import NumpyNoteBackend
 from engine.protocol import Continue, Controls, Meter, Note, Prompt
 from engine.rows import AnyBackend
 from engine.torch_backend import TorchBackend
@@ -277,6 +278,14 @@ def note_backend() -> TorchNoteBackend:
     return TorchNoteBackend(strong(network))
 
 
+def numpy_backend() -> NumpyNoteBackend:
+    torch.manual_seed(3)
+    shape = SHAPE | {"chain": 24, "context": 48}
+    network = strong(NestedNetwork(NestedConfig(**shape)))
+    weights = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    return NumpyNoteBackend(shape, weights)
+
+
 def strong(network: Any) -> Any:
     """With opinions as strong as a trained one's."""
     for parameter in network.eval().requires_grad_(False).parameters():
@@ -286,7 +295,7 @@ def strong(network: Any) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("backend", [token_backend, note_backend])
+@pytest.mark.parametrize("backend", [token_backend, note_backend, numpy_backend])
 def test_the_law_holds_for_a_real_network(
     backend: Callable[[], AnyBackend], vocabulary: Vocabulary, seed: int
 ) -> None:
