@@ -19,6 +19,7 @@ import pytest
 #: Program -> the Debian package that has it.
 PACKAGES = {
     "ardour7-lua": "ardour",
+    "ip": "iproute2",
     "jackd": "jackd2",
     "jack_lsp": "jackd2",
     "jack_connect": "jackd2",
@@ -28,6 +29,7 @@ PACKAGES = {
     "oscdump": "liblo-tools",
     "oscsend": "liblo-tools",
     "pd": "puredata-core",
+    "unshare": "util-linux",
 }
 
 Need = Callable[..., None]

@@ -12,6 +12,8 @@ jack_lsp jackd2
 klick klick
 jack_midi_clock jack-midi-clock
 pd puredata-core
+ip iproute2
+unshare util-linux
 oscsend liblo-tools
 "
 

@@ -2,16 +2,16 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from bisect import bisect_left
+from collections.abc import Callable
 from pathlib import Path
 from statistics import quantiles
 from types import SimpleNamespace
 
 import pytest
-from clock_phase import phases_ms
+from phase import phases_ms
 
 from daemon.events import HostIn
 from daemon.journal import Journal, read_journal
@@ -27,11 +27,15 @@ SETTLED_NS = 100 * NS_PER_MS
 
 
 @pytest.fixture(scope="module")
-def concert(jack_server: object, tiny: Path, tmp_path_factory: pytest.TempPathFactory):
-    pytest.importorskip("aalink", reason="missing: pip install 'segue[link]'", exc_type=ImportError)
+def concert(
+    need: Callable[..., None],
+    jack_server: object,
+    tiny: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> SimpleNamespace:
+    need("unshare", "ip")
+    pytest.importorskip("aalink", reason="missing: pip install 'segue[link]'")
     pytest.importorskip("link", reason="missing: pip install LinkPython-extern")
-    if shutil.which("unshare") is None or shutil.which("ip") is None:
-        pytest.skip("missing: apt-get install util-linux iproute2")
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine permits no network namespaces of one's own (unshare --net)")
     folder = tmp_path_factory.mktemp("link")

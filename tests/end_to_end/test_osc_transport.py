@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import pytest
-from clock_phase import phases_ms
+from phase import phases_ms
 from stage import Event, Musician, Segue, eventually, faults, free_ports, ons, sounding, tune
 
 from daemon.events import CommandIn
