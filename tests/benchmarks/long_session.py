@@ -15,11 +15,12 @@ import json
 import os
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from time import perf_counter
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -116,25 +117,23 @@ class Session:
 
 
 class Counting:
-    """A backend that counts what it is fed."""
+    """Counts what a backend is fed."""
 
-    def __init__(self, backend: object) -> None:
-        self._backend = backend
+    def __init__(self, backend: Any) -> None:
         self.fed = 0
+        self._append = backend.append
+        backend.append = self._counted
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self._backend, name)
-
-    def append(self, tokens: list[int]) -> object:
-        self.fed += len(tokens)
-        return self._backend.append(tokens)  # type: ignore[attr-defined]
+    def _counted(self, steps: Sequence[Any]) -> object:
+        self.fed += len(steps)
+        return self._append(steps)
 
 
 def play(checkpoint: Path | None, backend: str, hours: float) -> list[dict[str, float]]:
     """The figures of each minute."""
     model = open_model(checkpoint, backend=backend)
     counting = Counting(model.backend)
-    service = Service(Decoder(counting, model.vocabulary), Ready(model.name, 0, 0))  # type: ignore[arg-type]
+    service = Service(Decoder(model.backend, model.vocabulary), Ready(model.name, 0, 0))
     service.warm_up()
     session = Session(service, counting)
     random = Random(1)

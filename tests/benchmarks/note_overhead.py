@@ -18,19 +18,20 @@ import os
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median, quantiles
 from time import perf_counter
+from typing import Any
 
 import zmq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine.backends import NAMES, open_model
-from engine.cache import Backend, Logits
+from engine.cache import Logits
 from engine.decoder import Decoder
 from engine.protocol import (
     Continue,
@@ -45,6 +46,7 @@ from engine.protocol import (
     Prompt,
     Ready,
 )
+from engine.rows import NoteBackend, Row
 from engine.server import NICENESS, serve
 from engine.service import Service
 from engine.wire import decode, encode
@@ -57,7 +59,7 @@ PINGS = 200
 class Timed:
     """A backend that adds up the time within its calls and between them."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Any) -> None:
         self._backend = backend
         self.capacity = backend.capacity
         self.within_s = self.between_s = 0.0
@@ -94,6 +96,25 @@ class Timed:
         self.within_s += self._left_s - begun_s
 
 
+class TimedNotes(Timed):
+    """The same of a backend that takes a note at a time."""
+
+    def say_where(self, row: Row) -> Logits:
+        return self._said(self._backend.say_where, row)
+
+    def say_key(self, key: int) -> Logits:
+        return self._said(self._backend.say_key, key)
+
+    def say_length(self, length: int) -> Logits:
+        return self._said(self._backend.say_length, length)
+
+    def _said(self, say: Callable[[Any], Logits], what: object) -> Logits:
+        begun_s = self._enter()
+        logits = say(what)
+        self._leave(begun_s)
+        return logits
+
+
 class Noted(Service):
     """A mind that writes down where the clocks of its backend stand after each note."""
 
@@ -113,7 +134,7 @@ def mind(address: str, checkpoint: Path | None, backend: str, told: Connection) 
     """Serve for ever; say how the clocks stood since the last time to whoever asks."""
     os.nice(NICENESS)
     model = open_model(checkpoint, backend=backend)
-    timed = Timed(model.backend)
+    timed = (TimedNotes if isinstance(model.backend, NoteBackend) else Timed)(model.backend)
     decoder = Decoder(timed, model.vocabulary)
     service = Noted(decoder, Ready(model.kind, model.parameters, 0), timed)
     service.warm_up()
