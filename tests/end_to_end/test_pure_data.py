@@ -113,7 +113,7 @@ def test_nonsense_is_answered_and_changes_nothing(host, daemon):
     host.order("mode jazz")
     host.order("nonsense 1 2 3")
     host.await_said("error", "bars", "takes", "1", "to", "64,")
-    host.await_said("error", "mode", "takes", "off|trade|answer,")
+    host.await_said("error", "mode", "takes", "off|trade|answer|follow,")
     host.await_said("error", "no", "command")
     assert len(host.said("error")) == 3
     assert daemon.state() == before
