@@ -1,4 +1,5 @@
-"""MIDI clock from a real host: klick leads JACK's transport, jack_midi_clock sends its clock.
+"""MIDI clock from a real host: klick leads JACK's transport, jack_midi_clock sends its clock. And
+Segue's own clock, as a machine at JACK hears it.
 
 The musician reads the beat off JACK's transport for each message that he plays and hears, so that
 Segue is judged by the host's own bars. He is steered by jack_transport, as by a hand on a button.
@@ -15,6 +16,8 @@ from typing import IO
 
 import pytest
 from stage import Event, Musician, Segue, eventually, faults, ons, sounding
+
+from daemon.midi_clock import CONTINUE, SONG_POSITION, START, STOP, TICK, MidiClock
 
 #: Two bars at 120, a ramp up to 160 within four bars, and on at 160.
 TEMPO_MAP = "2 4/4 120\n4 4/4 120-160\n40 4/4 160\n"
@@ -99,6 +102,9 @@ def play_the_ramp(concert: Concert, daemon: Segue, press: Callable[[str], None])
     strike_chord(player)
     await_beat(player, 6)
     concert.bpm["before the ramp"] = tempo(daemon)
+    for line in (8, 16, 24):  # of each bar that is the player's
+        await_beat(player, line)
+        strike_chord(player)
     await_beat(player, RAMP_ENDS + 5)
     concert.bpm["after the ramp"] = tempo(daemon)
 
@@ -205,3 +211,95 @@ def test_the_player_who_came_in_mid_bar_is_answered_a_bar_later(concert):
 
 def test_no_note_hangs(concert):
     assert faults(concert.player.heard) == []
+
+
+# The other way round: a machine follows Segue's clock.
+
+#: What Segue adds to the period of JACK that its ticks are rounded to, for nineteen of twenty.
+TICK_MARGIN_MS = 1.5
+
+
+@dataclass
+class Followed:
+    """What a drum machine heard of Segue's clock, and where Segue said that it was."""
+
+    machine: Musician
+    clock: list[Event] = field(default_factory=list)
+    places: list[tuple[int, float]] = field(default_factory=list)  # (t_ns, beat)
+
+    def part(self, begin: int) -> list[Event]:
+        """The messages from the first with this status to before the next Stop."""
+        first = next(n for n, event in enumerate(self.clock) if event.message[0] == begin)
+        stop = next(n for n, e in enumerate(self.clock) if n > first and e.message[0] == STOP)
+        return self.clock[first:stop]
+
+
+@pytest.fixture(scope="module")
+def followed(segue, musician, tmp_path_factory) -> Followed:
+    """Segue plays from a note on, a host stops it and goes on elsewhere, and Ctrl-C ends it."""
+    daemon: Segue = segue("--send-clock", takes=tmp_path_factory.mktemp("master") / "takes")
+    followed = Followed(musician("drums", daemon))
+    daemon.await_mind()
+    strike_chord(followed.machine)
+    listen(followed, daemon, seconds=4)
+    daemon.command("host/transport", 0, 8.0, 120.0)
+    daemon.await_state(playing=0)
+    time.sleep(STOP_S)
+    daemon.command("host/transport", 1, 33.4, 90.0)
+    listen(followed, daemon, seconds=4)
+    assert daemon.stop() == 0
+    eventually(lambda: clock_of(followed.machine)[-1].message[0] == STOP, "the last stop")
+    followed.clock = clock_of(followed.machine)
+    return followed
+
+
+def clock_of(machine: Musician) -> list[Event]:
+    return [event for event in machine.heard if event.message[0] >= SONG_POSITION]
+
+
+def listen(followed: Followed, daemon: Segue, *, seconds: float) -> None:
+    """Let it play, and ask Segue in the end where it is."""
+    time.sleep(seconds)
+    asked_ns = time.monotonic_ns()
+    beat = daemon.state()["beat"]
+    followed.places.append(((asked_ns + time.monotonic_ns()) // 2, beat))
+
+
+def ticks_off_ms(part: list[Event], bpm: float) -> list[float]:
+    """How far each tick lies from an even row at a tempo, which lies as well as it can."""
+    ticks = [event.t_ns for event in part if event.message[0] == TICK]
+    even = [t_ns - number * 60e9 / bpm / 24 for number, t_ns in enumerate(ticks)]
+    return [(t_ns - median(even)) / 1e6 for t_ns in even]
+
+
+@pytest.mark.parametrize(("begin", "bpm"), [(START, 120.0), (CONTINUE, 90.0)])
+def test_its_ticks_are_even_to_a_period(followed, begin, bpm):
+    off_ms = sorted(map(abs, ticks_off_ms(followed.part(begin), bpm)))
+    assert len(off_ms) > 3 * bpm / 60 * 24
+    p95_ms = off_ms[int(0.95 * len(off_ms))]
+    assert p95_ms < followed.machine.period_ms + TICK_MARGIN_MS
+
+
+def test_what_it_says_beside_its_ticks(followed):
+    said = [event.message[0] for event in followed.clock if event.message[0] != TICK]
+    assert said == [START, STOP, SONG_POSITION, CONTINUE, STOP]
+
+
+def test_nothing_ticks_while_it_stands(followed):
+    statuses = [event.message[0] for event in followed.clock]
+    stop = statuses.index(STOP)
+    assert statuses[stop : stop + 4] == [STOP, SONG_POSITION, CONTINUE, TICK]
+    assert statuses[-1] == STOP
+
+
+def test_who_follows_it_is_where_it_is(followed):
+    follower = MidiClock()
+    now = iter(followed.clock)
+    for asked_ns, beat in followed.places:
+        heard = None
+        for event in now:
+            heard = follower.feed(event.t_ns, event.message) or heard
+            if event.t_ns > asked_ns:
+                break
+        assert heard is not None
+        assert heard.beat_at(asked_ns) == pytest.approx(beat, abs=0.1)
