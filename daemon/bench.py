@@ -2,7 +2,7 @@
 
 import argparse
 
-from daemon import bench_decode, bench_live
+from daemon import bench_decode, bench_live, bench_soak
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     live = words.add_parser("live", help="how well in time the daemon is")
     bench_live.add_arguments(live)
     live.set_defaults(measure=bench_live.run)
+    soak = words.add_parser("soak", help="what no listener should hear, in the worst of company")
+    bench_soak.add_arguments(soak)
+    soak.set_defaults(measure=bench_soak.run)
 
 
 def run(args: argparse.Namespace) -> int:
