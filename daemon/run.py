@@ -91,9 +91,9 @@ def run(args: argparse.Namespace) -> int:
     """Run until Ctrl-C or SIGTERM; a second one forces. 2 for a configuration that cannot work."""
     try:
         config = config_of(args)
-        api = choose_api(config.ports.api)
         if config.joins_link:
             require_link()
+        api = choose_api(config.ports.api)
     except (BridgeError, CommandError, ConfigError) as error:
         say(f"segue run: {error}")
         return 2
