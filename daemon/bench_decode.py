@@ -20,7 +20,7 @@ from daemon.config import MindConfig
 from daemon.mind import mind_of
 from engine.protocol import FromMind, Lost, Ready
 
-OURS = ("native", "onnx", "torch")
+OURS = ("native", "onnx", "numpy", "torch")
 PEERS = ("llama.cpp", "transformers", "notochord")
 #: No engine: it reads as many bytes as the weights have.
 BOUND = "memory"

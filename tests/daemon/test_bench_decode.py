@@ -119,7 +119,7 @@ def test_the_table_has_a_line_for_each_engine():
 @pytest.mark.parametrize("arguments", [("--engines", "gpt"), ("--rounds", "0"), ("--threads", "0")])
 def test_wrong_use_is_said(arguments, capsys):
     assert bench.run(options(*arguments)) == 2
-    assert "--engines takes native, onnx, torch" in capsys.readouterr().err
+    assert "--engines takes native, onnx, numpy, torch" in capsys.readouterr().err
 
 
 def test_what_is_not_there_is_left_out_and_nothing_of_ours_is_an_error(monkeypatch, capsys):
