@@ -343,6 +343,18 @@ def test_stop_and_play_again_from_the_same_place_goes_on() -> None:
     assert band.beat == pytest.approx(8.0, abs=0.01)
 
 
+@pytest.mark.parametrize("who", ["link", "host"])
+def test_a_ramp_from_60_to_200_in_64_beats_is_followed(who: Source) -> None:
+    band = Band().plays(who, bpm=60.0)
+    off_ms = []
+    for step in range(256):
+        band.lines[who] = band.lines[who].at_tempo(band.now_ns, 60.0 + 140 * step / 256)
+        band.go(0.25 * 120 / band.lines[who].bpm)
+        off_ms.append(abs(band.off_ms(band.lines[who])))
+    assert band.breaks == 0
+    assert sorted(off_ms)[243] < 3.0, "the 95th percentile"
+
+
 # Metre.
 
 
