@@ -57,7 +57,7 @@ class NativeNoteBackend(Kernel):
         # Of each stage: an array of its own, and where it lies.
         self._said: list[Logits] = [np.zeros(count, dtype=np.float32) for count in CHOICES]
         self._to = [logits.ctypes.data for logits in self._said]
-        self._five, self._one = Struct("=5i").pack, Struct("=i").pack
+        self._row, self._five, self._one = (Struct(f"={n}i").pack for n in (columns, 5, 1))
 
     def append(self, rows: Sequence[Row]) -> Logits:
         """Take one or more rows; logits of the next onset. ValueError beyond the capacity."""
@@ -73,8 +73,14 @@ class NativeNoteBackend(Kernel):
         return self._said[0]
 
     def next(self, row: Row) -> Logits:
-        """Take one row."""
-        return self.append((row,))
+        """Take one row: what `append` does, by the shortest way."""
+        step = self._row(*entries_of(row)[: self._columns])
+        if self._append(self._decoder, step, 1, self.length, self._to[0]):
+            raise ValueError(
+                f"{row} cannot be added to {self.length} rows; the cache holds {self.capacity}"
+            )
+        self.length += 1
+        return self._said[0]
 
     def say_where(self, row: Row) -> Logits:
         """Where the next note falls; logits of its key."""

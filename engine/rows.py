@@ -86,18 +86,33 @@ class Rows:
         self.rows: list[Row] = [start]
 
     def spell(self, placed: Iterable[Placed]) -> None:
-        """Write sorted notes. Of notes with one place and pitch only the first is written."""
-        words = self._words
-        first = words.pitches.start, words.durations.start, words.velocities.start
-        before: tuple[int, int, int] | None = None
-        for note in placed:
-            if note[:3] == before:
+        """Write sorted notes. Of notes with one place and pitch only the first is written.
+
+        What `where` and `write` do, in one piece: a prompt has hundreds of notes, and is spelled
+        again whenever the player strikes a key.
+        """
+        words, rows, make = self._words, self.rows, tuple.__new__
+        lowest, shortest, softest = (
+            words.pitches.start,
+            words.durations.start,
+            words.velocities.start,
+        )
+        before, time = (0, 0, -1), rows[-1].time
+        for bar, step, pitch, duration, velocity in placed:
+            if (bar, step, pitch) == before:
                 continue
-            before = note[:3]
-            self.lead_to(note.bar)
-            where = self.where(note.bar, note.step)
-            key, length, force = note.pitch, note.duration, note.velocity
-            self.write(where, key - first[0], length - first[1], force - first[2])
+            before = bar, step, pitch
+            onset = step
+            if bar > self._bar:
+                if bar > self._bar + 1:
+                    self.lead_to(bar)
+                    time = rows[-1].time
+                self._cross()
+                onset += POSITIONS
+            last, time = time, self._line + step
+            fields = pitch - lowest, duration - shortest, velocity - softest
+            what = (onset, *fields, step, self._metre, self._ahead, time, time - last)
+            rows.append(make(Row, what))
 
     def lead_to(self, bar: int) -> None:
         """Write the rests after which a note may fall in `bar`; long silences are shortened."""

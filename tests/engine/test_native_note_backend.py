@@ -206,6 +206,8 @@ def test_what_cannot_be_taken_is_refused_and_changes_nothing(weights: dict[str, 
     for wrong in (ROWS[3]._replace(key=-1), ROWS[3]._replace(delta=-5000)):
         with pytest.raises(ValueError, match="no entry for"):
             backend.append([wrong])
+        with pytest.raises(ValueError, match="cannot be added to 3 rows"):
+            backend.next(wrong)
     with pytest.raises(ValueError, match="no entry for"):
         backend.say_key(5000)
     with pytest.raises(ValueError, match="0 rows cannot be added to 3"):
