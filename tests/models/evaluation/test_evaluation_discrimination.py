@@ -5,7 +5,7 @@ import pytest
 from composers import Constant, Knowing, crotchets, tune
 
 from models.evaluation.cases import PROMPT_BARS, answer_bars, case_at, cases_of
-from models.evaluation.discrimination import FOILS, foils_of, preferred
+from models.evaluation.discrimination import FOILS, another_piece, foils_of, preferred
 from models.evaluation.excerpts import excerpt, same_notes
 from models.evaluation.keys import key_of
 from models.judged import BAR, PITCH, STEP
@@ -76,6 +76,16 @@ def test_another_piece_comes_in_the_prompts_key():
             tonic - key_of(sources[0].prompt)[0]
         ) % 12
     assert len(known) == len(CASES)
+
+
+@pytest.mark.parametrize("root", range(55, 67))
+def test_another_piece_moves_to_the_key_by_the_shorter_way(root):
+    pieces = [tune(bars=20, seed=1, root=60), tune(bars=20, seed=1, root=root)]
+    here, there = cases_of(pieces, each=1, seed=0)
+    foil = another_piece(here, [there])
+    assert foil is not None
+    shift = int(foil.notes[0, PITCH] - there.truth.notes[0, PITCH])
+    assert abs(shift) <= 6
 
 
 def test_a_loop_has_no_foil_that_is_the_truth():
