@@ -11,6 +11,7 @@ from daemon.feel import Feel
 from daemon.memory import Memory
 from daemon.phrasing import Phrasing
 from daemon.room import Room
+from daemon.schedule import NOTE_OFF, NOTE_ON, is_on
 from daemon.timeline import Closed, Opened, Timeline
 from engine.protocol import Note
 
@@ -18,6 +19,10 @@ from engine.protocol import Note
 PROVISIONAL_BEATS = 1.0
 #: Or as long as until the answer, and for this long at least: a step of the grid.
 SHORTEST_PROVISIONAL_BEATS = 1 / 12
+
+#: What a host's track plays on the first beat may arrive before its clock starts: Ardour's comes
+#: two periods of JACK earlier, and a period may be as long as 20 ms.
+EARLY_NS = 50_000_000
 
 
 class Player:
@@ -32,6 +37,8 @@ class Player:
         self._memory = memory
         self._emit = emit
         self._silent_since: float | None = None  # beat at which the last key went up
+        #: (channel, pitch): strikes that came while the music stood still.
+        self._waiting: dict[tuple[int, int], tuple[int, bytes]] = {}
 
     @property
     def holds(self) -> bool:
@@ -53,6 +60,29 @@ class Player:
         elif self._silent_since is None:
             self._silent_since = beat
         return changes
+
+    def waits(self, t_ns: int, message: bytes) -> bool:
+        """Keep a note that is struck while the music stands still, until its key comes up.
+
+        Return whether there is nothing more to do about the message.
+        """
+        if len(message) != 3 or message[0] & 0xF0 not in (NOTE_OFF, NOTE_ON):
+            return False
+        key = (message[0] & 0x0F, message[1])
+        if is_on(message):
+            self._waiting[key] = (t_ns, message)
+            return True
+        return self._waiting.pop(key, None) is not None
+
+    def begins(self, t_ns: int, beat: float) -> list[Opened | Closed]:
+        """The music goes, at `beat`: what was struck just before was meant for this beat."""
+        waiting, self._waiting = self._waiting, {}
+        return [
+            change
+            for struck_ns, message in waiting.values()
+            if t_ns - struck_ns <= EARLY_NS
+            for change in self.hears(beat, message)
+        ]
 
     def end_notes(self, beat: float) -> list[Opened | Closed]:
         """Whatever sounds ends at `beat`: the music stopped, or the player is gone."""

@@ -191,8 +191,8 @@ class Session:
             return
         if is_on(message):
             self._moved(self._clock.note_played(t_ns))
-            if not self._clock.transport.playing:
-                return
+        if not self._clock.transport.playing and self._player.waits(t_ns, message):
+            return
         for change in self._player.hears(self._clock.transport.beat_at(t_ns), message):
             self._played(change)
 
@@ -299,6 +299,9 @@ class Session:
         if transport.playing and abs(transport.bpm - self._told_bpm) > TEMPO_NEWS * transport.bpm:
             self._told_bpm = transport.bpm
             self._emit(TempoChanged(transport.anchor_beat, transport.bpm))
+        if transport.playing:
+            for change in self._player.begins(self._now_ns, self._beat()):
+                self._played(change)
 
     def _advance(self) -> None:
         """Do all that has become due by now, in the order in which it became due."""

@@ -8,6 +8,7 @@ from daemon.transport import NS_PER_MINUTE
 from engine.protocol import Note
 
 TICK, START, CONTINUE, STOP = b"\xf8", b"\xfa", b"\xfb", b"\xfc"
+MS = 1 / 500  # of a beat at 120 bpm
 
 
 def tick_ns(number: float, *, bpm: float = 120) -> int:
@@ -41,6 +42,40 @@ def test_what_is_played_before_the_host_starts_is_left_alone() -> None:
     table = Table(mind=PaperMind(), clock="midi")
     table.play("C4 D4", beat=0)
     assert table.until(beat=40) == []
+    assert table.told(NoteEnded) == []
+
+
+def test_what_the_hosts_track_plays_just_before_its_clock_starts_is_on_the_first_beat() -> None:
+    table = Table(mind=PaperMind(), clock="midi")
+    table.sends(-5 * MS, 0x90, 60, 80)
+    table.host((START_NS, START))
+    table.host(*((tick_ns(number), TICK) for number in range(48)))
+    table.sends(0.5, 0x80, 60, 64)
+    table.until(beat=1.5)
+    assert [ended.note for ended in table.told(NoteEnded)] == [Note(0.0, 60, 0.5, 80)]
+
+
+def test_and_so_it_is_when_the_host_goes_on_from_elsewhere() -> None:
+    table = led_by_host(beats=5)
+    table.host((tick_ns(5 * 24), STOP), (tick_ns(10 * 24) - NS_PER_MS, CONTINUE))
+    table.sends(10 - 20 * MS, 0x90, 64, 80)
+    table.host(*((tick_ns(number), TICK) for number in range(10 * 24, 11 * 24)))
+    table.sends(10.5, 0x80, 64, 64)
+    table.until(beat=10.9)
+    (played,) = [ended.note for ended in table.told(NoteEnded) if ended.note.pitch == 64]
+    assert (played.onset, played.duration) == pytest.approx((5.0, 0.5))
+
+
+@pytest.mark.parametrize(("down_ms", "up_ms"), [(-200, 100), (-40, -10)])
+def test_a_key_that_went_down_long_before_the_start_or_came_up_is_not_played(
+    down_ms: int, up_ms: int
+) -> None:
+    table = Table(mind=PaperMind(), clock="midi")
+    table.sends(down_ms * MS, 0x90, 60, 80)
+    table.sends(up_ms * MS, 0x80, 60, 64)
+    table.host((START_NS, START))
+    table.host(*((tick_ns(number), TICK) for number in range(48)))
+    table.until(beat=1.5)
     assert table.told(NoteEnded) == []
 
 
