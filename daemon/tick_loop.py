@@ -93,6 +93,8 @@ PATIENCE_TICKS = 36
 #: So many slips to one side, at distances that differ by no more than this share or a tick, are
 #: none: the ticks wait for the end of a buffer that is about as long as their period.
 EVEN_SLIPS, EVEN_SHARE = 5, 0.08
+#: Slips closer than this are a single burst of ticks, or a single gap.
+APART_TICKS = 2
 #: The spread of what waits for the end of a buffer, as a share of the buffer's length.
 BUFFER_SHARE = 1 / math.sqrt(12)
 
@@ -382,7 +384,8 @@ def _are_even(slips: Slips) -> bool:
     if len(slips) < EVEN_SLIPS:
         return False
     gaps = [after[0] - before[0] for before, after in pairwise(slips)]
-    return max(gaps) - min(gaps) <= max(1, EVEN_SHARE * max(gaps))
+    is_even = max(gaps) - min(gaps) <= max(1, EVEN_SHARE * max(gaps))
+    return is_even and min(gaps) >= APART_TICKS
 
 
 def _jumping(reading: Reading) -> Reading:

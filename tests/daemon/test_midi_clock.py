@@ -280,6 +280,12 @@ def test_a_second_of_ticks_at_once_is_no_silence_of_the_host() -> None:
     assert transport.anchor_beat == pytest.approx((47 + 48 + 1 + 24) / 24)
 
 
+@pytest.mark.parametrize("count", [3, 6, 9])
+def test_a_handful_of_ticks_too_many_is_no_other_tempo(count: int) -> None:
+    _, transport = fed(*[0.0] * count, *[1.0] * 48)
+    assert transport.bpm == pytest.approx(120, abs=1)
+
+
 def test_a_host_that_starts_again_may_tick_elsewhere() -> None:
     clock, transport = fed()
     clock.feed(transport.anchor_ns + 1, START)
