@@ -116,7 +116,7 @@ def concert(segue, need, tmp_path_factory) -> Concert:
 def play_song(segue: Callable[..., Segue], folder: Path) -> Concert:
     song = folder / "song"
     ardour = Ardour(folder)
-    daemon = segue("--bars", "1", takes=folder / "takes")
+    daemon = segue("--bars", "1", "--clock", "midi", takes=folder / "takes")
     try:
         ardour.ask("make", song)
         lay_out(song, trades(TUNE, bars=1, turns=TURNS))
@@ -274,6 +274,19 @@ def test_segue_heard_the_region_and_not_itself(concert):
     assert [bytes((0x90, note.pitch, note.velocity)) for note in concert.heard] == tune
     came = [entry.message for entry in concert.journal.entries if isinstance(entry, MidiIn)]
     assert sum(map(is_on, came)) == len(tune) + len(concert.recorded)  # it was sent back all
+
+
+def test_the_region_stands_in_the_take_from_its_first_note_on(concert):
+    """Though Ardour plays what lies on its first beat a little before its clock starts."""
+    score = trades(TUNE, bars=1, turns=TURNS)
+    begins = [beat for beat, message in score if is_on(message)]
+    ends = [beat for beat, message in score if not is_on(message)]
+    heard = in_time(concert).heard
+    off = [note.onset - beat for note, beat in zip(heard, begins, strict=True)]
+    off += [note.end - beat for note, beat in zip(heard, ends, strict=True)]
+    off_ms = [abs(beats) * 60_000 / BPM for beats in off]
+    assert median(off_ms) <= PERIODS * PERIOD_MS + MARGIN_MS, off_ms
+    assert heard[0].end == pytest.approx(ends[0], abs=0.2)  # it was not cut short by the start
 
 
 def test_the_track_that_sends_its_notes_back_is_named_once(concert):
