@@ -14,10 +14,7 @@ from engine import native_library
 from engine.cache import Logits
 from engine.native_backend import NativeBackend, paths, unfit
 from engine.torch_backend import TorchBackend
-from models.checkpoint import load_checkpoint
-from models.description import default_checkpoint, read_description
 from models.network import Network, NetworkConfig
-from models.weights import read_weights
 
 CONTEXT = 96
 WORDS = 53
@@ -92,17 +89,6 @@ def test_it_says_what_the_reference_says(network: Network, weights: dict[str, An
         distances.append(distance(said, expected))
     assert np.mean(distances) < 0.02
     assert max(distances) < 0.1
-
-
-@pytest.mark.skipif(not default_checkpoint().is_file(), reason="no checkpoint is shipped yet")
-def test_the_shipped_checkpoint_plays_as_in_float32() -> None:
-    path = default_checkpoint()
-    shape = read_description(path)["network"]
-    kernel = NativeBackend(shape, read_weights(path))
-    reference = TorchBackend(load_checkpoint(path).network)
-    words = np.random.default_rng(1).integers(0, shape["vocabulary"], 64)
-    distances = [distance(kernel.next(int(w)), reference.next(int(w))) for w in words]
-    assert np.mean(distances) < 0.02
 
 
 def test_every_instruction_set_gives_the_same_bits(weights: dict[str, Any]) -> None:

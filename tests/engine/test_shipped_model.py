@@ -1,35 +1,41 @@
 """What ships plays what was trained: its live backends against the float32 reference.
 
-On the recordings that ship; tests/benchmarks/equal_answers.py has more music.
+On the recordings that ship; tests/benchmarks/equal_answers.py and equal_notes.py have more music.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from engine.backends import open_model
+from engine.backends import NESTED, open_model
 from engine.cache import Logits
 from engine.native_backend import unfit
-from models.description import default_checkpoint, read_description
+from engine.rows import NoteBackend, Row
+from models.description import read_description, weights_folder
+from models.nested.events import KEYS, TIME, encode
+from models.performance import performance_of
 from models.scores import tokens_of
 from models.vocabulary import build_tokenizer, standard_vocabulary
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "daemon" / "performances"
 VOCABULARY = standard_vocabulary()
-SHIPPED = default_checkpoint()
+
+
+def cases() -> Iterator[Any]:
+    """Each checkpoint that ships, in each backend that may play it live."""
+    for path in sorted(weights_folder().glob("*.json")):
+        nested = read_description(path).get("architecture") == NESTED
+        for kind in ("numpy" if nested else "onnx", "native"):
+            yield pytest.param(path, kind, id=f"{path.stem}-{kind}")
 
 
 @pytest.fixture(scope="module")
-def pieces() -> list[list[int]]:
-    """Tokens of each recording, behind BOS."""
-    tokenizer = build_tokenizer()
-    return [
-        [VOCABULARY.bos, *tokens_of(piece.read_bytes(), VOCABULARY, tokenizer)[:500]]
-        for piece in sorted(RECORDINGS.glob("*.mid"))
-    ]
+def recordings() -> list[bytes]:
+    return [piece.read_bytes() for piece in sorted(RECORDINGS.glob("*.mid"))]
 
 
 def shares(logits: Logits) -> np.ndarray[Any, Any]:
@@ -37,18 +43,46 @@ def shares(logits: Logits) -> np.ndarray[Any, Any]:
     return weights / weights.sum()  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("kind", ["onnx", "native"])
-def test_it_answers_as_its_reference(kind: str, pieces: Sequence[list[int]]) -> None:
-    if kind == "native" and unfit(read_description(SHIPPED)["network"]):
-        pytest.skip("no kernel here")
-    live, reference = (open_model(SHIPPED, backend=name).backend for name in (kind, "torch"))
+def assert_alike(pairs: Iterator[tuple[Logits, Logits]]) -> None:
     distances, agree = [], []
-    for piece in pieces:
-        live.rewind(0)
-        reference.rewind(0)
-        for token in piece:
-            said, expected = live.next(token), reference.next(token)
-            distances.append(0.5 * np.abs(shares(said) - shares(expected)).sum())
-            agree.append(said.argmax() == expected.argmax())
+    for said, expected in pairs:
+        distances.append(0.5 * np.abs(shares(said) - shares(expected)).sum())
+        agree.append(said.argmax() == expected.argmax())
     assert np.mean(agree) >= 0.98
     assert np.mean(distances) <= 0.005 and np.quantile(distances, 0.99) <= 0.02
+
+
+@pytest.mark.parametrize(("path", "kind"), cases())
+def test_it_answers_as_its_reference(path: Path, kind: str, recordings: Sequence[bytes]) -> None:
+    if kind == "native" and unfit(read_description(path)["network"]):
+        pytest.skip("no kernel here")
+    live, reference = (open_model(path, backend=name).backend for name in (kind, "torch"))
+    says = say_notes if isinstance(reference, NoteBackend) else say_tokens
+    assert_alike(pair for piece in recordings for pair in says(piece, live, reference))
+
+
+def say_tokens(midi: bytes, live: Any, reference: Any) -> Iterator[tuple[Logits, Logits]]:
+    """What both say after each token of a recording."""
+    live.rewind(0)
+    reference.rewind(0)
+    for token in [VOCABULARY.bos, *tokens_of(midi, VOCABULARY, build_tokenizer())[:500]]:
+        yield live.next(token), reference.next(token)
+
+
+def say_notes(midi: bytes, live: Any, reference: Any) -> Iterator[tuple[Logits, Logits]]:
+    """What both say of each field of each note."""
+    live.rewind(0)
+    reference.rewind(0)
+    for row, following in pairwise(rows_of(midi)[:200]):
+        yield live.next(row), reference.next(row)
+        if following.key < KEYS:
+            yield live.say_where(following), reference.say_where(following)
+            yield live.say_key(following.key), reference.say_key(following.key)
+            yield live.say_length(following.length), reference.say_length(following.length)
+
+
+def rows_of(midi: bytes) -> list[Row]:
+    """A recording as a network that takes a note at a time is trained on it."""
+    rows = encode(performance_of(midi).placed(), ends=False)
+    deltas = np.diff(rows[:, TIME], prepend=0)
+    return [Row(*row) for row in np.column_stack((rows, deltas)).tolist()]
