@@ -52,7 +52,7 @@ def assert_alike(pairs: Iterator[tuple[Logits, Logits]]) -> None:
     assert np.mean(distances) <= 0.005 and np.quantile(distances, 0.99) <= 0.02
 
 
-@pytest.mark.parametrize(("path", "kind"), cases())
+@pytest.mark.parametrize(("path", "kind"), list(cases()))
 def test_it_answers_as_its_reference(path: Path, kind: str, recordings: Sequence[bytes]) -> None:
     if kind == "native" and unfit(read_description(path)["network"]):
         pytest.skip("no kernel here")
