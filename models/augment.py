@@ -29,10 +29,10 @@ class Chances:
     """How often each change is made to a segment; 0 everywhere leaves music as it is."""
 
     transpose: float = 1.0
-    jitter: float = 0.25
-    swing: float = 0.12
-    drop_voices: float = 0.2
-    hold: float = 0.25
+    jitter: float = 0.12
+    swing: float = 0.06
+    drop_voices: float = 0.12
+    hold: float = 0.2
 
 
 PLAIN = Chances(transpose=0.0, jitter=0.0, swing=0.0, drop_voices=0.0, hold=0.0)

@@ -17,6 +17,8 @@ from models.description import CheckpointError
 from models.training_state import read_settings
 from models.vocabulary import standard_vocabulary
 
+RATE = 1.5e-3
+DROPOUT = 0.1
 COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -51,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--resume",
         action="store_true",
-        help="go on where OUT stopped, with its own settings; a budget given anew replaces its own",
+        help="go on where OUT stopped, with its own settings; a budget, rate or dropout that is "
+        "given anew replaces its own",
     )
     add(
         "--architecture",
@@ -66,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--chain", type=int, help="nested: hidden width of each stage (default: 1.5 x width)")
     add("--context", type=int, help="longest window (default: 1024 tokens, nested 512 notes)")
     add("--batch", type=int, default=4, help="windows of a whole context in a step")
-    add("--rate", type=float, default=1.5e-3, help="peak learning rate")
+    add("--rate", type=float, help=f"peak learning rate (default: {RATE})")
     add(
         "--schedule",
         choices=("cosine", "stable"),
@@ -74,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stable: the rate falls only in the last fifth, so that a run may be stopped and "
         "given more at any time",
     )
-    add("--dropout", type=float, default=0.1)
+    add("--dropout", type=float, help=f"default: {DROPOUT}")
     add("--seed", type=int, default=0)
     add("--threads", type=int, help="CPU threads (default: torch's choice)")
     add("--precision", choices=("bf16", "float32"), default="bf16")
@@ -95,7 +98,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         value = getattr(args, name)
         if value is not None and value <= 0:
             raise ValueError(f"--{name} is {value}; it must be above 0")
-    if not 0 <= args.dropout < 1:
+    if args.dropout is not None and not 0 <= args.dropout < 1:
         raise ValueError(f"--dropout is {args.dropout}; it must be from 0 to below 1")
     if args.compile and not _can_compile():
         raise ValueError("--compile needs a C++ compiler; install g++, or train without it")
@@ -103,8 +106,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
         minutes=None if args.steps else args.minutes or 60.0,
         steps=args.steps,
         batch=args.batch,
-        rate=args.rate,
-        dropout=args.dropout,
+        rate=args.rate or RATE,
+        dropout=DROPOUT if args.dropout is None else args.dropout,
         seed=args.seed,
         precision=args.precision,
         device=args.device or ("cuda" if torch.cuda.is_available() else "cpu"),
@@ -125,6 +128,10 @@ def resumed(args: argparse.Namespace, asked: Settings) -> tuple[Config, Settings
     settings = replace(settings, compile=settings.compile and _can_compile())
     if args.minutes or args.steps:
         settings = replace(settings, minutes=asked.minutes, steps=asked.steps)
+    if args.rate:
+        settings = replace(settings, rate=asked.rate)
+    if args.dropout is not None:
+        settings = replace(settings, dropout=asked.dropout)
     return config, settings
 
 

@@ -190,10 +190,14 @@ def test_the_command_trains_refuses_to_overwrite_and_resumes(
     assert "to ship it: python -m models.checkpoint" in capsys.readouterr().err
     assert main([*common, "--steps", "4"]) == 2
     assert "holds a run already; add --resume" in capsys.readouterr().err
-    assert main([*common, "--steps", "4", "--resume"]) == 0
+    anew = ["--steps", "4", "--dropout", "0", "--rate", "1e-4"]
+    assert main([*common, *anew, "--resume"]) == 0
     said = capsys.readouterr().err
     assert "resumed at step 2" in said
     assert "done: 4 steps" in said
+    settings = read_settings(tmp_path / "run")[2]
+    assert (settings["steps"], settings["dropout"], settings["rate"]) == (4, 0, 1e-4)
+    assert settings["seed"] == 0
 
 
 @pytest.mark.parametrize(
