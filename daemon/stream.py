@@ -58,7 +58,7 @@ def message_of(effect: Effect) -> tuple[str, tuple[Value, ...]] | None:
 
 
 def state_values(state: StateChanged) -> tuple[Value, ...]:
-    """The state as it is told to OSC and ZeroMQ: mode, phase, bars, bpm, playing, mind, clock, beat."""
+    """The state as it is told to OSC and ZeroMQ, in the order that the README gives."""
     return (
         state.mode,
         state.phase,
