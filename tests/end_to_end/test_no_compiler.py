@@ -87,9 +87,7 @@ def nested(tmp_path_factory) -> Path:
     return path
 
 
-def test_a_wheel_without_the_kernel_plays_the_graph_or_in_numpy(
-    site, checkpoint, nested, tmp_path
-):
+def test_a_wheel_without_the_kernel_plays_the_graph_or_in_numpy(site, checkpoint, nested, tmp_path):
     assert not list(site.rglob("_kernel*.so"))
     song = ROOT / "daemon" / "performances" / "ode.mid"
     for path, expected in ((checkpoint, "onnx"), (nested, "numpy")):
