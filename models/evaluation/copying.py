@@ -52,11 +52,10 @@ def longest_shared(queries: Sequence[Piece], text: Longs) -> list[int]:
     while True:
         goes_on = steps[here + length] != QUERY_END
         here, name = here[goes_on], name[goes_on]
-        goes_on = text[there + length] != TEXT_END
-        there, text_name = there[goes_on], text_name[goes_on]
         keys, new_name = np.unique(name * TEXT_END + steps[here + length], return_inverse=True)
         if not len(keys):
             break
+        # The end of a text makes a key that no step makes, so that no passage goes over it.
         wanted = text_name * TEXT_END + text[there + length]
         at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         same = keys[at] == wanted

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.evaluation.bootstrap import figure, mean_of, ratio
+from models.evaluation.distance import divergence_of
 
 numbers = st.floats(0, 100, allow_nan=False)
 
@@ -43,6 +44,17 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
         low, high = figure(ratio(values, np.ones(30)), pieces=30, seed=number).interval
         hits += low <= 0 <= high
     assert 175 <= hits < 200
+
+
+def test_the_interval_of_a_divergence_lies_on_both_sides_of_it():
+    # Resamples hold fewer different pieces, so nearly all of them are further apart than the whole.
+    random = np.random.default_rng(3)
+    first, second = random.poisson(2.0, (2, 20, 12)).astype(float)
+    found = figure(divergence_of(first, second), pieces=20, seed=0)
+    low, high = found.interval
+    assert (found.samples > found.value).mean() > 0.9
+    assert low < 0.8 * found.value
+    assert high > 1.2 * found.value
 
 
 def test_styles_count_alike_whatever_their_size():
