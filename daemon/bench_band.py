@@ -7,6 +7,7 @@ start, play and stop; what the figures mean is another's business.
 
 import queue
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -17,16 +18,19 @@ from typing import IO, Self, TypeAlias
 
 from bridges.loopback import Loopback
 from bridges.midi import Api, InputPort, OutputPort
+from bridges.osc_packets import encode
 from daemon.config import Config
 from daemon.journal import Journal, read_journal
 from daemon.live import Live, World
 from daemon.runtime import Runtime
 from daemon.takes import JOURNAL_SUFFIX, segue_command
 
+HOST_COMMAND = "host/transport"
 #: A cold disk, a busy machine.
 PATIENCE_S = 60.0
 
 Heard: TypeAlias = tuple[int, bytes]  # t_ns, message
+Report: TypeAlias = tuple[int, float, float]  # playing, beat, bpm
 
 
 class BandError(RuntimeError):
@@ -42,12 +46,18 @@ class PortsBand:
         self._api = api
         self._folder = folder
         self._config = config
+        self._osc_port = 0
         self._said: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._last = "nothing"
 
     def send(self, message: bytes) -> None:
         """The musician plays a message."""
         self._out.send(message)
+
+    def report(self, report: Report) -> None:
+        """The host says where it is."""
+        datagram = encode(f"/segue/{HOST_COMMAND}", report)
+        self._socket.sendto(datagram, ("127.0.0.1", self._osc_port))
 
     def finish(self) -> Journal:
         """Stop the daemon as Ctrl-C does, and return what it wrote."""
@@ -61,6 +71,10 @@ class PortsBand:
         return read_journal(next(self._folder.glob(f"*{JOURNAL_SUFFIX}")))
 
     def __enter__(self) -> Self:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            self._osc_port = free.getsockname()[1]
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._process = subprocess.Popen(
             [*segue_command(), "run", *self._flags()], stderr=subprocess.PIPE, text=True
         )
@@ -84,6 +98,7 @@ class PortsBand:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._socket.close()
         self._in.close()
         self._out.close()
         if self._process.poll() is None:
@@ -98,7 +113,7 @@ class PortsBand:
             "--meter": "/".join(map(str, session.meter)),
             "--clock": session.clock,
             "--seed": session.seed,
-            "--osc-port": 0,
+            "--osc-port": self._osc_port,
             "--control-port": 0,
             "--stream-port": 0,
             "--api": self._api.name.lower(),
@@ -146,6 +161,10 @@ class LoopbackBand:
     def send(self, message: bytes) -> None:
         """The musician plays a message."""
         self._loopback.play(message)
+
+    def report(self, report: Report) -> None:
+        """The host says where it is."""
+        self._live.runtime.command(HOST_COMMAND, report)
 
     def finish(self) -> Journal:
         """Stop the daemon, and return what it wrote."""

@@ -1,8 +1,9 @@
 """The figures of `segue bench live`, from what was played. Pure.
 
 - lateness: from when a note was due to when it was handed to the driver;
-- clock phase: how far the session's beat is from the musician's, at each message that came in, past
-  the first two beats; the ports' own delay, the median of all messages, is taken off;
+- clock phase: how far the session's beat is from the musician's at each entry of its inbox, past
+  the first two beats; the delay of the way itself (the median of all messages, or of the host's
+  reports) is taken off;
 - on the line: handovers whose first note left within 5 ms of the line.
 """
 
@@ -10,8 +11,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, TypeAlias
 
-from daemon.bench_score import Played
-from daemon.events import MidiIn
+from daemon.bench_band import HOST_COMMAND
+from daemon.bench_score import Cue, Played
+from daemon.events import CommandIn, Entry, MidiIn
 from daemon.midi_clock import STOP
 from daemon.report import IN_TIME_MS, handover_lateness_ms, hanging_notes, percentiles
 from daemon.schedule import is_on
@@ -19,6 +21,8 @@ from daemon.session import Session
 from daemon.take import lateness_ns, take_of
 
 NS_PER_MS = 1_000_000
+#: OSC carries beats as 32-bit floats.
+SAME_BEAT = 1e-3
 #: A clock may take so long to lock.
 WARM_BEATS = 2
 Figures: TypeAlias = dict[str, Any]
@@ -45,18 +49,33 @@ def figures_of(played: Played, *, bpm: float) -> Figures:
 
 
 def port_delay_ms(played: Played) -> float:
-    """From when the musician meant to send a message to when the daemon stamped it: the median."""
-    came = [entry for entry in played.journal.entries if isinstance(entry, MidiIn)]
+    """From when a message was meant to be sent to when the daemon stamped it: the median.
+
+    Where a host reports its beat, that of its reports, for they carry the time.
+    """
+    reports = any(cue.report is not None for cue in played.cues)
+    cues = [cue for cue in played.cues if (cue.report is not None) is reports]
+    kind = CommandIn if reports else MidiIn
+    came = [entry for entry in played.journal.entries if isinstance(entry, kind)]
     delays: list[float] = []
     at = 0
-    for cue in played.cues:  # in the order in which they were sent
+    for cue in cues:  # in the order in which they were sent; one may have got lost
         for index in range(at, min(at + 8, len(came))):
-            if came[index].message == cue.message:
+            if _is(came[index], cue):
                 left_ns = played.beat0_ns + cue.at_ns + cue.jitter_ns
                 delays.append((came[index].t_ns - left_ns) / NS_PER_MS)
                 at = index + 1
                 break
     return median(delays) if delays else 0.0
+
+
+def _is(entry: Entry, cue: Cue) -> bool:
+    match entry:
+        case MidiIn(_, message):
+            return message == cue.message
+        case CommandIn(_, _, (_, float(beat), _)):
+            return cue.report is not None and abs(cue.report[1] - beat) < SAME_BEAT
+    return False
 
 
 def phase_errors_ms(played: Played, *, bpm: float, port_ms: float) -> list[float]:
@@ -66,8 +85,8 @@ def phase_errors_ms(played: Played, *, bpm: float, port_ms: float) -> list[float
     errors: list[float] = []
     for entry in played.journal.entries:
         session.handle(entry)
-        if not isinstance(entry, MidiIn) or entry.message[0] == STOP:
-            continue
+        if _stops(entry):
+            break
         beat = ((entry.t_ns - played.beat0_ns) / NS_PER_MS - port_ms) / ms_per_beat
         if beat >= WARM_BEATS:
             error = session.beat_at(entry.t_ns) - beat
@@ -77,15 +96,20 @@ def phase_errors_ms(played: Played, *, bpm: float, port_ms: float) -> list[float
 
 def silent_after_stop_ms(played: Played) -> float | None:
     """From the host's stop to the last message that was sent after it; None where none stopped."""
-    stops = [
-        entry.t_ns
-        for entry in played.journal.entries
-        if isinstance(entry, MidiIn) and entry.message[0] == STOP
-    ]
-    if not stops:
+    stop_ns = next((entry.t_ns for entry in played.journal.entries if _stops(entry)), None)
+    if stop_ns is None:
         return None
-    after = [sent.sent_ns - stops[0] for sent in played.journal.sent if sent.sent_ns > stops[0]]
+    after = [sent.sent_ns - stop_ns for sent in played.journal.sent if sent.sent_ns > stop_ns]
     return max(after, default=0) / NS_PER_MS
+
+
+def _stops(entry: Entry) -> bool:
+    match entry:
+        case MidiIn(_, message):
+            return message[0] == STOP
+        case CommandIn(_, name, (playing, *_)):
+            return name == HOST_COMMAND and not int(playing)
+    return False
 
 
 def _hanging(played: Played) -> int:

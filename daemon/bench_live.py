@@ -27,7 +27,7 @@ from daemon.histogram import draw_histogram
 from daemon.performance import DEFAULT, Performance, load
 
 NS_PER_MINUTE = 60_000_000_000
-SOURCES = ("internal", "midi")
+SOURCES: tuple[Choice, ...] = ("internal", "midi", "host")
 BPMS = (120.0, 240.0)
 
 
@@ -97,19 +97,18 @@ def _play(
     performance: Performance,
     folder: Path,
     *,
-    source: str,
+    source: Choice,
     bpm: float,
 ) -> Played:
-    clock: Choice = "midi" if source == "midi" else "internal"
     settings = Settings(bars=args.turn, bpm=bpm)
-    session = SessionConfig(settings=settings, meter=performance.meter, clock=clock)
+    session = SessionConfig(settings=settings, meter=performance.meter, clock=source)
     config = Config(session=session, mind=MindConfig(checkpoint=args.checkpoint))
     cues = cues_of(
         performance,
         bars=args.bars,
         turn_bars=args.turn,
         bpm=bpm,
-        clock=source == "midi",
+        source=source,
         jitter_ms=args.jitter,
     )
     length_ns = round(args.bars * performance.bar_beats * NS_PER_MINUTE / bpm)

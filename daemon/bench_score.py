@@ -6,9 +6,10 @@ by as much as is asked for, at random, but the same each time.
 
 import random
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from daemon.bench_band import Heard, LoopbackBand, PortsBand
+from daemon.bench_band import Heard, LoopbackBand, PortsBand, Report
 from daemon.journal import Journal
 from daemon.midi_clock import START, STOP, TICK, TICKS_PER_BEAT
 from daemon.performance import Performance, turn
@@ -19,6 +20,10 @@ NS_PER_S = 1_000_000_000
 START_LEAD_NS = 12 * NS_PER_MS
 #: Between the mind's being ready and the first beat.
 BREATH_NS = NS_PER_S
+#: How often a host tells where it is.
+REPORT_NS = 50 * NS_PER_MS
+#: Its count-in, in reports.
+COUNT_IN = 10
 #: After the last bar: for the last release on its way back.
 REST_NS = NS_PER_S // 2
 
@@ -28,7 +33,8 @@ class Cue:
     """One message of the musician's: when it is meant, and how far off it is sent."""
 
     at_ns: int  # after beat 0
-    message: bytes
+    message: bytes = b""
+    report: Report | None = None  # in place of a message, for a host that tells its beat
     jitter_ns: int = 0
 
 
@@ -49,15 +55,14 @@ def cues_of(
     bars: int,
     turn_bars: int,
     bpm: float,
-    clock: bool,
+    source: str,
     jitter_ms: float,
 ) -> list[Cue]:
-    """The musician's turns from his first note on; with `clock` a host's start, ticks and stop.
+    """The musician's turns from his first note on, and the clock of the host, if one leads.
 
-    The host stops in the middle of Segue's last turn. Its ticks are off by up to `jitter_ms`.
+    A host stops in the middle of Segue's last turn. What it sends is off by up to `jitter_ms`.
     """
     ns_per_beat = 60 * NS_PER_S / bpm
-    chance = random.Random(1)
     notes = [
         (first * performance.bar_beats + beat, message)
         for number, first in enumerate(range(0, bars, 2 * turn_bars))
@@ -65,15 +70,39 @@ def cues_of(
     ]
     begins = min(beat for beat, _ in notes)
     cues = [Cue(round((beat - begins) * ns_per_beat), message) for beat, message in notes]
-    if clock:
-        last = round((bars - turn_bars / 2) * performance.bar_beats * TICKS_PER_BEAT)
-        cues.append(Cue(-START_LEAD_NS, bytes((START,))))
-        for number in range(last):
-            off_ns = round(chance.uniform(-jitter_ms, jitter_ms) * NS_PER_MS)
-            at_ns = round(number * ns_per_beat / TICKS_PER_BEAT)
-            cues.append(Cue(at_ns, bytes((TICK,)), off_ns))
-        cues.append(Cue(round((last + 0.5) * ns_per_beat / TICKS_PER_BEAT), bytes((STOP,))))
+    stop_ns = round((bars - turn_bars / 2) * performance.bar_beats * ns_per_beat)
+    jitter = _jitter(jitter_ms)
+    if source == "midi":
+        cues += _ticks(round(ns_per_beat), stop_ns, jitter)
+    elif source == "host":
+        cues += _reports(bpm, stop_ns, jitter)
     return sorted(cues, key=lambda cue: cue.at_ns + cue.jitter_ns)
+
+
+def _ticks(ns_per_beat: int, stop_ns: int, jitter: Iterator[int]) -> Iterator[Cue]:
+    """MIDI clock: start, 24 ticks a beat, stop."""
+    yield Cue(-START_LEAD_NS, bytes((START,)))
+    for at_ns in _steps(0, stop_ns, ns_per_beat / TICKS_PER_BEAT):
+        yield Cue(at_ns, bytes((TICK,)), jitter_ns=next(jitter))
+    yield Cue(stop_ns + START_LEAD_NS, bytes((STOP,)))
+
+
+def _reports(bpm: float, stop_ns: int, jitter: Iterator[int]) -> Iterator[Cue]:
+    """A host's transport over OSC: a count-in, and where it is at every twentieth of a second."""
+    for at_ns in _steps(-COUNT_IN * REPORT_NS, stop_ns, REPORT_NS):
+        yield Cue(at_ns, report=(1, at_ns * bpm / (60 * NS_PER_S), bpm), jitter_ns=next(jitter))
+    yield Cue(stop_ns + START_LEAD_NS, report=(0, stop_ns * bpm / (60 * NS_PER_S), bpm))
+
+
+def _steps(start_ns: int, stop_ns: int, step_ns: float) -> Iterator[int]:
+    for number in range(int((stop_ns - start_ns) / step_ns)):
+        yield round(start_ns + number * step_ns)
+
+
+def _jitter(most_ms: float) -> Iterator[int]:
+    chance = random.Random(1)
+    while True:
+        yield round(chance.uniform(-most_ms, most_ms) * NS_PER_MS)
 
 
 def play(cues: list[Cue], band: PortsBand | LoopbackBand, *, until_ns: int) -> Played:
@@ -81,7 +110,10 @@ def play(cues: list[Cue], band: PortsBand | LoopbackBand, *, until_ns: int) -> P
     beat0_ns = time.monotonic_ns() + BREATH_NS
     for cue in cues:
         _sleep_until(beat0_ns + cue.at_ns + cue.jitter_ns)
-        band.send(cue.message)
+        if cue.report is not None:
+            band.report(cue.report)
+        else:
+            band.send(cue.message)
     _sleep_until(beat0_ns + until_ns + REST_NS)
     journal = band.finish()
     return Played(band.name, beat0_ns, tuple(cues), tuple(band.heard), journal)

@@ -16,6 +16,8 @@ from daemon.schedule import Due, Schedule
 
 #: Wake up this long before a deadline, and spin for the rest of the time.
 SPIN_NS = 300_000
+#: What begins this long before a deadline may last into the time that is spent awake.
+NEAR_NS = 2 * SPIN_NS
 NS_PER_S = 1_000_000_000
 
 
@@ -52,6 +54,14 @@ class OutputThread:
             self._schedule.push(due_ns, message)
             if first_ns is None or due_ns < first_ns:
                 self._changed.notify()
+
+    def give_way(self) -> None:
+        """Return when nothing is about to leave: what needs the interpreter is better done then."""
+        with self._changed:  # held while a message is met
+            due_ns = self._schedule.next_due_ns
+            rest_ns = 0 if due_ns is None else due_ns - self._now_ns()
+        if 0 < rest_ns < NEAR_NS:
+            time.sleep(rest_ns / NS_PER_S)
 
     def release_all(self) -> None:
         """Send the note-off of everything that sounds, now, and forget what was planned."""

@@ -28,14 +28,14 @@ from daemon.events import (
     Tick,
 )
 from daemon.journal import JournalWriter
-from daemon.output import NS_PER_S, OutputThread
+from daemon.output import NS_PER_S, SPIN_NS, OutputThread
 from daemon.session import Session
 from daemon.stream import Value, state_values
 from engine.protocol import FromMind, ToMind
 
-#: Python lets a busy thread keep the interpreter this long; the default of 5 ms is a late note. The
-#: thread that sends wakes three times as long before a note.
-SWITCH_INTERVAL_S = 0.0001
+#: Python lets a busy thread keep the interpreter this long; the default of 5 ms is a late note. As
+#: long is the thread that sends awake before a note, so that nobody takes it from that one.
+SWITCH_INTERVAL_S = SPIN_NS / NS_PER_S
 #: A signal that comes just before the main thread goes to sleep is handled when it wakes.
 LONGEST_REST_S = 0.5
 
@@ -110,6 +110,7 @@ class Runtime:
 
     def _main_loop(self, outlets: Outlets, output: OutputThread) -> None:
         while (entry := self._next_entry()) is not None:
+            output.give_way()
             self._journal.took(entry)
             for effect in self.session.handle(entry):
                 self._carry_out(effect, outlets, output)

@@ -75,19 +75,29 @@ def test_a_clock_without_jitter_is_followed_to_the_microsecond() -> None:
 def test_the_musicians_take_is_turns_and_a_clock_that_stops_while_segue_plays() -> None:
     performance = load(DEFAULT)
     shape = {"bars": 4, "turn_bars": 1, "bpm": 120.0, "jitter_ms": 5.0}
-    plain = cues_of(performance, clock=False, **shape)
+    plain = cues_of(performance, source="internal", **shape)
     bar_ns = round(performance.bar_beats * 500 * MS)
     assert min(cue.at_ns for cue in plain) == 0
     turns = {round(cue.at_ns / bar_ns - 0.4) for cue in plain}
     assert turns <= {0, 1, 2, 3}
-    with_clock = cues_of(performance, clock=True, **shape)
+    with_clock = cues_of(performance, source="midi", **shape)
     ticks = [cue for cue in with_clock if cue.message[0] == TICK]
     assert len(ticks) == round(3.5 * performance.bar_beats * 24)
     assert 4 * MS < max(abs(tick.jitter_ns) for tick in ticks) <= 5 * MS
     assert with_clock[0].message[0] == START
     stops = [cue.at_ns for cue in with_clock if cue.message[0] == STOP]
     assert [round(at / bar_ns, 1) for at in stops] == [3.5]
-    assert with_clock == cues_of(performance, clock=True, **shape), "the same each time"
+    assert with_clock == cues_of(performance, source="midi", **shape), "the same each time"
+
+
+def test_a_host_tells_its_beat_from_a_count_in_to_its_stop() -> None:
+    performance = load(DEFAULT)
+    shape = {"bars": 4, "turn_bars": 1, "bpm": 120.0, "jitter_ms": 5.0}
+    cues = cues_of(performance, source="host", **shape)
+    reports = [cue.report for cue in cues if cue.report is not None]
+    assert reports[0] == (1, -1.0, 120.0)
+    assert all(playing for playing, _, _ in reports[:-1])
+    assert reports[-1] == (0, pytest.approx(3.5 * performance.bar_beats), 120.0)
 
 
 def test_counts_put_each_time_in_its_bin() -> None:
@@ -117,9 +127,9 @@ def test_a_take_through_the_loopback_has_every_figure(
     assert report["ports"] == "loopback"
     assert report["hanging_notes"] == 0
     assert report["late_ms"].keys() == {"p50", "p95", "p99", "p999"}
-    assert report["clock_phase_ms_p95"].keys() == {"internal", "midi"}
+    assert report["clock_phase_ms_p95"].keys() == {"internal", "midi", "host"}
     assert 0 < report["in_time_rate"] <= 1
-    assert report["handovers"] == 2
+    assert report["handovers"] == 3
     assert "hanging notes 0" in table(report)
 
 

@@ -14,7 +14,7 @@ from daemon.commands import CommandError
 from daemon.config import Config, PortsConfig, SessionConfig, Settings
 from daemon.events import Effect, StateChanged
 from daemon.journal import JournalWriter, Sent, read_journal
-from daemon.output import OutputThread
+from daemon.output import NEAR_NS, OutputThread
 from daemon.runtime import Outlets, Runtime
 from daemon.take import differences, take_of
 from engine.protocol import Continue, Prompt, Ready, ToMind
@@ -81,6 +81,20 @@ def test_an_output_that_was_never_opened_can_be_closed() -> None:
     output.plan(0, C_ON)
     output.close()
     assert wire.messages == []
+
+
+def test_who_has_work_to_do_gives_way_to_what_is_about_to_leave() -> None:
+    wire = Wire()
+    output = wire.output()
+    output.plan(time.monotonic_ns() + 3600 * 1000 * NS_PER_MS, C_ON)
+    began_ns = time.monotonic_ns()
+    output.give_way()
+    assert time.monotonic_ns() - began_ns < 50 * NS_PER_MS, "there is time enough"
+    due_ns = time.monotonic_ns() + NEAR_NS // 2
+    output.plan(due_ns, E_ON)
+    output.give_way()
+    assert time.monotonic_ns() >= due_ns
+    output.close()
 
 
 def test_what_sounds_late_leaves_early(eventually: Eventually) -> None:
