@@ -365,7 +365,7 @@ class TickLoop:
         self._buffer_ns = reading.period_ns
         self._noise = (BUFFER_SHARE * self._buffer_ns) ** 2
         reading.count -= sum(ticks for _, ticks in reading.slips)
-        reading.period_ns *= taken_for / heard
+        reading.period_ns = max(reading.period_ns * taken_for / heard, self._bounds[0])
         reading.drift_ns, reading.slips = 0.0, ()
         pp = (reading.period_ns / heard) ** 2
         reading.spread = (self._noise, 0.0, 0.0, pp, 0.0, 0.0)
