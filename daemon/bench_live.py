@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,14 +21,16 @@ from bridges.midi import Api, choose_api
 from daemon.bench_band import BandError, LoopbackBand, PortsBand
 from daemon.bench_figures import Figures, figures_of, pooled, report_of, table
 from daemon.bench_load import RestlessMind
-from daemon.bench_score import Played, cues_of, play
+from daemon.bench_score import BREATH_NS, LinkPeer, Played, cues_of, play
 from daemon.clock_source import Choice
 from daemon.config import Config, MindConfig, SessionConfig, Settings
 from daemon.histogram import draw_histogram
 from daemon.performance import DEFAULT, Performance, load
 
 NS_PER_MINUTE = 60_000_000_000
-SOURCES: tuple[Choice, ...] = ("internal", "midi", "host")
+#: Link is joined only where it is asked for: it would meet whoever else plays in this network.
+ASKED: tuple[Choice, ...] = ("internal", "midi", "host")
+SOURCES: tuple[Choice, ...] = (*ASKED, "link")
 BPMS = (120.0, 240.0)
 
 
@@ -39,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bars", type=int, default=32, help="of each take (default %(default)s)")
     parser.add_argument("--turn", type=int, default=2, help="bars of a turn (default %(default)s)")
     parser.add_argument(
-        "--sources", nargs="+", choices=SOURCES, default=list(SOURCES), help="of time (default all)"
+        "--sources",
+        nargs="+",
+        choices=SOURCES,
+        default=list(ASKED),
+        help="of time (default all but Link)",
     )
     parser.add_argument(
         "--jitter", type=float, default=5.0, metavar="MS", help="of the MIDI clock (default 5)"
@@ -57,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     if args.turn < 1 or args.bars < 2 * args.turn or not all(20 <= bpm <= 400 for bpm in args.bpm):
         return _failed("--bars has to be twice --turn or more, and --bpm lies from 20 to 400", 2)
     api = None
+    if args.loopback and "link" in args.sources:
+        return _failed("--sources link needs MIDI ports: leave out --loopback", 2)
     if not args.loopback:
         try:
             api = choose_api(args.api)
@@ -113,8 +122,14 @@ def _play(
     )
     length_ns = round(args.bars * performance.bar_beats * NS_PER_MINUTE / bpm)
     band = PortsBand(config, api=api, folder=folder) if api else LoopbackBand(config, folder=folder)
-    with band:
-        return play(cues, band, until_ns=length_ns)
+    with ExitStack() as stack:
+        peer = None
+        if source == "link":
+            peer = stack.enter_context(LinkPeer(bpm=bpm, bar_beats=performance.bar_beats))
+        stack.enter_context(band)
+        soon_ns = time.monotonic_ns() + BREATH_NS
+        beat0_ns = soon_ns if peer is None else peer.bar_line_ns(soon_ns)
+        return play(cues, band, beat0_ns=beat0_ns, until_ns=length_ns)
 
 
 def _write(folder: Path, report: Figures, takes: Sequence[Figures]) -> None:

@@ -4,12 +4,16 @@ A take is a recorded performance, at another tempo, in turns; with a host's cloc
 by as much as is asked for, at random, but the same each time.
 """
 
+import math
 import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
-from daemon.bench_band import Heard, LoopbackBand, PortsBand, Report
+from bridges.link import LinkBridge
+from daemon.bench_band import BandError, Heard, LoopbackBand, PortsBand, Report
 from daemon.journal import Journal
 from daemon.midi_clock import START, STOP, TICK, TICKS_PER_BEAT
 from daemon.performance import Performance, turn
@@ -24,6 +28,8 @@ BREATH_NS = NS_PER_S
 REPORT_NS = 50 * NS_PER_MS
 #: Its count-in, in reports.
 COUNT_IN = 10
+#: Link's peers find each other within half a second, or across networks within six.
+LINK_PATIENCE_S = 15.0
 #: After the last bar: for the last release on its way back.
 REST_NS = NS_PER_S // 2
 
@@ -105,9 +111,10 @@ def _jitter(most_ms: float) -> Iterator[int]:
         yield round(chance.uniform(-most_ms, most_ms) * NS_PER_MS)
 
 
-def play(cues: list[Cue], band: PortsBand | LoopbackBand, *, until_ns: int) -> Played:
+def play(
+    cues: list[Cue], band: PortsBand | LoopbackBand, *, beat0_ns: int, until_ns: int
+) -> Played:
     """Play the cues, wait until `until_ns` after beat 0, and stop the daemon."""
-    beat0_ns = time.monotonic_ns() + BREATH_NS
     for cue in cues:
         _sleep_until(beat0_ns + cue.at_ns + cue.jitter_ns)
         if cue.report is not None:
@@ -117,6 +124,42 @@ def play(cues: list[Cue], band: PortsBand | LoopbackBand, *, until_ns: int) -> P
     _sleep_until(beat0_ns + until_ns + REST_NS)
     journal = band.finish()
     return Played(band.name, beat0_ns, tuple(cues), tuple(band.heard), journal)
+
+
+class LinkPeer:
+    """The musician in a Link session with the daemon: where its bars are."""
+
+    def __init__(self, *, bpm: float, bar_beats: float) -> None:
+        self._ns_per_beat = 60 * NS_PER_S / bpm
+        self._bar_beats = bar_beats
+        self._last: tuple[int, float] | None = None
+        self._bridge = LinkBridge(bpm=bpm, bar_beats=bar_beats, start_stop=False, report=self._hear)
+
+    def bar_line_ns(self, after_ns: int) -> int:
+        """The first bar line after a moment. Raises BandError where no daemon has joined."""
+        deadline_s = time.monotonic() + LINK_PATIENCE_S
+        while self._last is None:
+            if time.monotonic() > deadline_s:
+                raise BandError("the daemon and the musician do not find each other in Link")
+            time.sleep(0.05)
+        t_ns, beat = self._last
+        later = (beat + (after_ns - t_ns) / self._ns_per_beat) / self._bar_beats
+        return round(t_ns + (math.ceil(later) * self._bar_beats - beat) * self._ns_per_beat)
+
+    def __enter__(self) -> Self:
+        self._bridge.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bridge.close()
+
+    def _hear(self, t_ns: int, _: bool, beat: float, __: float) -> None:
+        self._last = (t_ns, beat)
 
 
 def _sleep_until(t_ns: int) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon.bench_band import BandError
 from daemon.bench_figures import figures_of, report_of, table
-from daemon.bench_score import Cue, Played, cues_of
+from daemon.bench_score import Cue, LinkPeer, Played, cues_of
 from daemon.command_line import main
 from daemon.config import SessionConfig, Settings
 from daemon.events import MidiIn, MindIn, Tick
@@ -98,6 +99,21 @@ def test_a_host_tells_its_beat_from_a_count_in_to_its_stop() -> None:
     assert reports[0] == (1, -1.0, 120.0)
     assert all(playing for playing, _, _ in reports[:-1])
     assert reports[-1] == (0, pytest.approx(3.5 * performance.bar_beats), 120.0)
+
+
+def test_a_link_peer_begins_on_the_next_bar_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.bench_score.LINK_PATIENCE_S", 0.0)
+    peer = LinkPeer(bpm=120.0, bar_beats=4.0)
+    with pytest.raises(BandError, match="do not find each other"):
+        peer.bar_line_ns(0)
+    peer._hear(1000 * MS, True, 2.0, 120.0)
+    assert peer.bar_line_ns(1000 * MS) == 2000 * MS
+    assert peer.bar_line_ns(2001 * MS) == 4000 * MS
+
+
+def test_link_needs_ports(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "live", "--loopback", "--sources", "link"]) == 2
+    assert "leave out --loopback" in capsys.readouterr().err
 
 
 def test_counts_put_each_time_in_its_bin() -> None:
