@@ -35,12 +35,13 @@ def figures_of(played: Played, *, bpm: float) -> Figures:
     late_ms = [late / NS_PER_MS for late in lateness_ns(journal.sent)]
     handovers_ms = handover_lateness_ms(take, journal)
     port_ms = port_delay_ms(played)
+    by_link = journal.session.clock == "link"  # which both share: its beats are on no way
     return {
         "ports": played.ports,
         "late_ms": late_ms,
         "due": len(late_ms) + take.cut,
         "handover_late_ms": handovers_ms,
-        "phase_ms": phase_errors_ms(played, bpm=bpm, port_ms=port_ms),
+        "phase_ms": phase_errors_ms(played, bpm=bpm, port_ms=0.0 if by_link else port_ms),
         "port_ms": port_ms,
         "silent_after_stop_ms": silent_after_stop_ms(played),
         "hanging_notes": max(hanging_notes(journal), _hanging(played)),
