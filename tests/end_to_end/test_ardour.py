@@ -41,7 +41,7 @@ MARGIN_MS = 4.0
 #: The same for nineteen notes of twenty.
 P95_MARGIN_MS = 25.0
 STEADY_MS = 10.0
-TRIES = 3
+TRIES = 2
 
 
 class Ardour(Process):
