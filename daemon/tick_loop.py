@@ -62,8 +62,8 @@ SAME_TICKS, NEW_TICKS, NEW_TEMPO = math.log(0.5), math.log(0.4), math.log(0.1)
 LATE_NS = 30_000_000
 #: Ticks that were kept back come within this of each other.
 HEELS_NS = 3_000_000
-#: Another tempo is within about half or twice the old one.
-JUMP_SHARE = 0.5
+#: The period of another tempo differs from the old one by about as much as that.
+JUMP_SHARE = 1.0
 #: A ramp changes the period by about this share at each tick: 5 % in a beat.
 RAMP_SHARE = 0.002
 #: The tempo of a host wanders by this share at each tick; it sets the memory at four beats or so.
@@ -233,6 +233,8 @@ class TickLoop:
         """Take a tick that is number 0 of the music; it may lie beside the line of those before."""
         if self._is_first(t_ns):
             return
+        # A host that starts anew may tick less evenly than before.
+        self._noise = max(self._noise, float(FIRST_JITTER_NS**2))
         leading = self._readings[0]
         found = [self._anew(leading, t_ns, NEW_TEMPO, tempo=True)]
         found.append(self._anew(leading, t_ns, NEW_TICKS, tempo=False))

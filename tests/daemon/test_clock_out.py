@@ -195,7 +195,7 @@ def test_one_who_follows_is_where_the_music_is(script: list[tuple[str, float]]) 
         elif what == "jump":
             here = Transport(now_ns, here.beat_at(now_ns) + amount, here.bpm, here.playing)
         elif what == "tempo":
-            here = here.at_tempo(now_ns, 40 + 60 * amount)
+            here = here.at_tempo(now_ns, 90 + 30 * amount)
         elif not here.playing:
             here = here.started(now_ns, here.anchor_beat)
         follower.becomes(here)
