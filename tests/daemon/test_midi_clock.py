@@ -299,6 +299,24 @@ def test_a_host_that_starts_again_may_tick_elsewhere() -> None:
     assert transport.ns_at(0) == pytest.approx(begin_ns, abs=0.2 * NS_PER_MS)
 
 
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("bpm_before", [100, 120, 200])
+def test_a_host_that_starts_again_may_tick_less_evenly(seed: int, bpm_before: float) -> None:
+    random, clock = Random(seed), MidiClock()
+    before_ns = NS_PER_MINUTE / bpm_before / 24
+    clock.feed(BEGIN_NS, START)
+    for number in range(192):
+        clock.feed(round(BEGIN_NS + number * before_ns), TICK)
+    again_ns = round(BEGIN_NS + 200 * before_ns)
+    clock.feed(again_ns, STOP)
+    clock.feed(again_ns, START)
+    for number in range(192):
+        jitter_ns = random.uniform(-5, 5) * NS_PER_MS
+        place = clock.feed(round(again_ns + number * TICK_NS + jitter_ns), TICK)
+    assert place is not None
+    assert place.anchor_beat == 191 / 24
+
+
 def test_a_host_that_loops_keeps_its_ticks() -> None:
     """The jitter of the tick that the loop begins with is not taken for another phase."""
     clock, transport = fed()
