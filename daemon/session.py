@@ -157,7 +157,7 @@ class Session:
         thought = [self._lead_beat(), self._silence_beat(), self._redraft_beat]
         wakes += [transport.ns_at(beat) for beat in thought if beat is not None]
         wakes += [check_ns] if check_ns is not None else []
-        if self._sends_clock() and (tick_ns := self._clock_out.next_ns(transport)) is not None:
+        if self.config.send_clock and (tick_ns := self._clock_out.next_ns(transport)) is not None:
             wakes.append(tick_ns - self.config.horizon_ns)
         return max(self._now_ns + SHORTEST_REST_NS, min(wakes)) if wakes else None
 
@@ -177,7 +177,8 @@ class Session:
         if not message or max(message[1:], default=0) > MAX_DATA:
             return
         if message[0] in CLOCK_STATUSES:
-            self._moved(self._clock.feed(t_ns, message))
+            if not self.config.send_clock:  # it may be our own that comes back
+                self._moved(self._clock.feed(t_ns, message))
             return
         if message[0] >= 0xF0:
             return
@@ -326,13 +327,8 @@ class Session:
                 self._turn(Event.LINE, self._turns.exit_beat)
         self._voice.release_until(horizon, transport)
 
-    def _sends_clock(self) -> bool:
-        """Whether Segue is the clock of others; never of the one that it follows itself."""
-        return self.config.send_clock and self._clock.leader != "midi"
-
     def _send_clock(self) -> None:
-        if not self._sends_clock():
-            self._effects += self._clock_out.stop(self._now_ns)
+        if not self.config.send_clock:
             return
         self._effects += self._clock_out.follow(
             self._clock.transport,
