@@ -57,6 +57,8 @@ from engine.protocol import (
 MIN_LEAD_NS = 400_000_000
 #: Less than this is not enough to send a note in time: it is cut, or moved.
 LAST_MOMENT_NS = 1_000_000
+#: The ear takes what is less late than this for in time.
+IN_TIME_NS = 5_000_000
 #: A note that comes too late is moved to the next line of this grid, or not played: a sixteenth.
 LATE_GRID_BEATS = 0.25
 #: In a trade Segue keeps its turns for so many turns of a player who plays nothing.
@@ -265,7 +267,7 @@ class Session:
 
     def _came_late(self, epoch: int, note: Note) -> None:
         """The rest of a chord that has begun still sounds; else the next line, or not at all."""
-        soonest = self.beat_at(self._now_ns + LAST_MOMENT_NS)
+        soonest = self.beat_at(self._now_ns + self.config.output_latency_ns + LAST_MOMENT_NS)
         if self._drafting.leads(epoch):
             line = -(-soonest // LATE_GRID_BEATS) * LATE_GRID_BEATS
             onset = note.onset if note.onset >= soonest else line
@@ -382,7 +384,8 @@ class Session:
 
     def _reaction_ns(self) -> int:
         """How long before its line an answer has to be asked for, at the least."""
-        return self._drafting.pace.reaction_ns(self.config.reaction_ns)
+        way_ns = self.config.output_latency_ns
+        return way_ns + self._drafting.pace.reaction_ns(self.config.reaction_ns - way_ns)
 
     def _line_to_meet(self, enter: str) -> float:
         """The first beat (or bar line) that a draft begun now can still meet."""
@@ -462,7 +465,8 @@ class Session:
     def _play(self, note: Note) -> None:
         """Play `note` with the player's feel: cut it if its time has passed."""
         felt = self._player.feel.given_to(note, self._feel_amount())
-        if self._due_ns(felt.onset) < self._now_ns - self.config.horizon_ns:
+        leaves_ns = self._due_ns(felt.onset) - self.config.output_latency_ns
+        if leaves_ns < self._now_ns - IN_TIME_NS:
             self._emit(Cut(note))
             return
         if self._turns.phase is Phase.YIELDING and felt.end > self._turns.exit_beat:
