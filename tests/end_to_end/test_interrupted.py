@@ -15,6 +15,11 @@ PIECE = Path(__file__).resolve().parents[2] / "daemon" / "performances" / "ode.m
 NO_JACK = {"JACK_DEFAULT_SERVER": "segue-test-nobody", "JACK_NO_START_SERVER": "1"}
 
 
+def hears_interrupts() -> None:
+    """As at a terminal, also where the tests were started in the background, which is deaf."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(*words: str, after_s: float, env: dict[str, str] | None = None) -> tuple[int, str]:
     """Start a command, and interrupt it so long after it has begun to load its sockets.
 
@@ -27,6 +32,7 @@ def interrupted(*words: str, after_s: float, env: dict[str, str] | None = None) 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hears_interrupts,
     )
     maps = Path(f"/proc/{process.pid}/maps")
     eventually(lambda: "zmq" in maps.read_text(), "it has begun")
