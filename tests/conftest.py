@@ -16,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, deaf to Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 #: Program -> the Debian package that has it.
 PACKAGES = {
     "ardour7-lua": "ardour",
