@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon import __version__, commands, stream
-from daemon.command_line import SUBCOMMANDS
-from daemon.config import (
+from daemon import __version__
+from daemon.cli.main import SUBCOMMANDS
+from daemon.interface import commands, stream
+from daemon.interface.config import (
     Config,
     ControlConfig,
     LinkConfig,
@@ -24,11 +25,15 @@ from daemon.config import (
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+#: The folders of the daemon.
+PARTS = sorted(f"daemon/{path.parent.name}" for path in (ROOT / "daemon").glob("*/__init__.py"))
 
 #: Everything that `segue run` imports, except its MIDI driver, which loads no model either.
 PLAYER = """
 import bridges.control, bridges.link, bridges.loopback, bridges.midi, bridges.osc, bridges.zeromq
-import daemon.run, daemon.runtime, daemon.live, daemon.demo, daemon.send, daemon.takes
+import daemon.cli.demo, daemon.cli.run, daemon.cli.send
+import daemon.runtime.live, daemon.runtime.runtime, daemon.take.takes
 import engine.client, engine.protocol, engine.standin, engine.wire
 """
 HEAVY = ("torch", "numpy", "miditok", "symusic", "safetensors", "PIL", "models")
@@ -100,12 +105,46 @@ def test_each_word_of_the_command_line_stands_in_the_readme(name):
     assert re.search(rf"\bsegue {name}\b", README)
 
 
-@pytest.mark.parametrize("folder", ["daemon", "bridges", "engine", "models"])
+def tree() -> dict[str, set[str]]:
+    """Folder to the Python files that the README's tree has in it."""
+    found: dict[str, set[str]] = {}
+    above: list[tuple[int, str]] = []  # (indent, path) of the folders around a line
+    (lines,) = re.findall(r"^daemon/ .*?(?=^max4live/)", README, re.MULTILINE | re.DOTALL)
+    for line in lines.splitlines():
+        indent = len(line) - len(line.lstrip())
+        above = [(of_folder, path) for of_folder, path in above if of_folder < indent]
+        if folder := re.match(r"\s*(\w+)/", line):
+            above.append((indent, "/".join([*(path for _, path in above[-1:]), folder[1]])))
+            found[above[-1][1]] = set()
+        found[above[-1][1]].update(re.findall(r"\b\w+\.py\b", line))
+    return found
+
+
+@pytest.mark.parametrize("folder", ["bridges", "engine", "models", *PARTS])
 def test_each_module_stands_in_the_tree_of_the_readme(folder):
     modules = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
-    part = re.search(rf"^{folder}/ .*?(?=^\S)", README, re.MULTILINE | re.DOTALL)
-    assert part is not None
-    assert modules == set(re.findall(r"\b\w+\.py\b", part[0]))
+    assert modules == tree()[folder]
+
+
+def test_nothing_lies_beside_the_folders_of_the_daemon():
+    assert [path.name for path in (ROOT / "daemon").glob("*.py")] == ["__init__.py"]
+    assert {folder for folder in tree() if folder.startswith("daemon/")} == set(PARTS)
+
+
+@pytest.mark.parametrize("folder", ["daemon", "bridges", "engine", "models", *PARTS])
+def test_each_folder_says_what_it_knows_and_what_it_must_not_know(folder):
+    text = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8")))
+    assert text is not None
+
+
+def test_each_package_is_packed():
+    found = {
+        ".".join(("segue", *path.parent.relative_to(ROOT).parts))
+        for folder in ("daemon", "bridges", "engine", "models")
+        for path in (ROOT / folder).rglob("__init__.py")
+    }
+    found = found - {"segue.daemon.entry"} | {"segue"}  # the one is the other in the wheel
+    assert found == set(PYPROJECT["tool"]["setuptools"]["packages"])
 
 
 def test_the_changelog_knows_this_version():
@@ -139,9 +178,9 @@ def third_party(folder: str) -> set[str]:
 
 
 def test_what_is_imported_is_required_and_the_other_way_round():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module_of = {"python-osc": "pythonosc", "python-rtmidi": "rtmidi", "pyzmq": "zmq"}
     module_of |= {"pillow": "PIL", "llama-cpp-python": "llama_cpp"}
+    project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
     required = project["dependencies"] + extras["link"] + extras["train"] + extras["bench"]
     packages = {re.split(r"[<>=]", requirement)[0] for requirement in required}
@@ -150,7 +189,7 @@ def test_what_is_imported_is_required_and_the_other_way_round():
 
 
 def test_all_that_is_required_is_pinned():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
     required = project["dependencies"] + extras["link"] + extras["train"] + extras["dev"]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")

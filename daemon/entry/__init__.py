@@ -14,7 +14,7 @@ def main() -> None:
     root = here if (here / "engine").is_dir() else here.parents[1]  # wheel | checkout
     sys.path.insert(0, str(root))
     try:
-        from daemon.command_line import main as run
+        from daemon.cli.main import main as run
     except KeyboardInterrupt:  # this early there is nothing to say yet
         sys.exit(130)
     sys.exit(run(sys.argv[1:]))

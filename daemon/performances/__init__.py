@@ -1,4 +1,5 @@
-"""The demo's pieces as text, the performer that plays them, and its recordings.
+"""The demo's player: its pieces as text, the performer that plays them, the recordings of it.
 
-Only the recordings (`*.mid`) are needed by an installed Segue.
+`recordings.py` and the recordings (`*.mid`) are all that an installed Segue needs. Knows no session
+and no clock.
 """

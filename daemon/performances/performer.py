@@ -23,11 +23,11 @@ from typing import Any
 
 from mido import Message, MetaMessage
 
-from daemon.midi_bytes import midi_bytes
-from daemon.midi_file import TICKS_PER_BEAT
 from daemon.performances.notation import Key, Phrase, Piece, read_piece
+from daemon.take.midi_bytes import midi_bytes
+from daemon.take.midi_file import TICKS_PER_BEAT
 
-#: No key is struck further from its written place; `daemon.performance` cuts turns by it.
+#: No key is struck further from its written place; `recordings.py` cuts turns by it.
 EARLIEST_MS, LATEST_MS = -45.0, 60.0
 
 _TOGETHER_MS, _HAND_MS, _FINGER_MS = 6.0, 3.0, 3.0

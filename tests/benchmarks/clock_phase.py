@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "daemon"))
 
 from unsteady_host import LOCK_BEATS, Followed, Tempo, UnsteadyHost, follow, ramp, steady, step
 
-from daemon.midi_clock import TICKS_PER_BEAT
+from daemon.clock.midi_clock import TICKS_PER_BEAT
 
 TEMPI = (40, 60, 120, 200, 240)
 JITTER_MS = (0.0, 1.0, 5.0)

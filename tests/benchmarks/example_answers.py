@@ -22,8 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from daemon.midi_file import write_take
-from daemon.piano_roll import draw_piano_roll
+from daemon.take.midi_file import write_take
+from daemon.take.piano_roll import draw_piano_roll
 from engine.backends import NAMES, open_model
 from engine.decoder import Decoder
 from engine.judging import LiveAnswerer, meters_of, notes_of

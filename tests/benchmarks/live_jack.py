@@ -36,9 +36,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "end_to_end"))
 
 from stage import Event, Grid, Musician, Score, Segue, between, eventually, faults, ons
 
-from daemon.performance import DEFAULT, Performance, load, names, turn
-from daemon.report import percentiles, report_of
-from daemon.take import lateness_ns, take_of
+from daemon.performances.recordings import DEFAULT, Performance, load, names, turn
+from daemon.take.report import percentiles, report_of
+from daemon.take.take import lateness_ns, take_of
 
 RATE = 48_000
 NS_PER_MS = 1_000_000

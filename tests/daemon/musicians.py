@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import cycle, takewhile
 from typing import Any, TypeVar
 
-from daemon.config import SessionConfig, Settings
-from daemon.events import (
+from daemon.cli.progress import NOTE_NAMES, note_name
+from daemon.clock.transport import Transport
+from daemon.interface.config import SessionConfig, Settings
+from daemon.interface.events import (
     CommandIn,
     Effect,
     Entry,
@@ -27,11 +29,9 @@ from daemon.events import (
     Tell,
     Tick,
 )
-from daemon.journal import Journal, Sent
-from daemon.progress import NOTE_NAMES, note_name
-from daemon.schedule import Due, Schedule
-from daemon.session import Session
-from daemon.transport import Transport
+from daemon.session.schedule import Due, Schedule
+from daemon.session.session import Session
+from daemon.take.journal import Journal, Sent
 from engine import wire
 from engine.protocol import (
     Cancel,

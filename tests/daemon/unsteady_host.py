@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeAlias
 
-from daemon.midi_clock import TICKS_PER_BEAT, MidiClock
-from daemon.transport import NS_PER_MINUTE, Transport
+from daemon.clock.midi_clock import TICKS_PER_BEAT, MidiClock
+from daemon.clock.transport import NS_PER_MINUTE, Transport
 
 TICK, START = b"\xf8", b"\xfa"
 BEGIN_NS = 1_000_000_000

@@ -6,8 +6,8 @@ session is asked for its own. What came later is not known to it yet, as it was 
 
 from collections.abc import Iterable
 
-from daemon.journal import Journal
-from daemon.session import Session
+from daemon.session.session import Session
+from daemon.take.journal import Journal
 
 
 def phases_ms(

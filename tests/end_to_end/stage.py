@@ -26,9 +26,9 @@ import zmq
 
 from bridges.control import BridgeError, Reply
 from bridges.zeromq import request
-from daemon.journal import Journal, read_journal
-from daemon.progress import NOTE_NAMES, note_name
-from daemon.takes import segue_command
+from daemon.cli.progress import NOTE_NAMES, note_name
+from daemon.take.journal import Journal, read_journal
+from daemon.take.takes import segue_command
 
 JACK_PLAYER = Path(__file__).with_name("jack_player.py")
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ import mido
 import pytest
 from stage import Event, Grid, Musician, Segue, between, eventually, faults, ons, sounding, tune
 
-from daemon.events import MidiIn
-from daemon.schedule import is_on
+from daemon.interface.events import MidiIn
+from daemon.interface.messages import is_on
 
 BPM = 120.0
 BAR = 4.0  # beats

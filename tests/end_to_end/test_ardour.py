@@ -21,10 +21,9 @@ import mido
 import pytest
 from stage import Process, Score, Segue, trades
 
-from daemon.events import MidiIn
-from daemon.journal import Journal
-from daemon.midi_clock import TICK
-from daemon.schedule import is_on
+from daemon.interface.events import MidiIn
+from daemon.interface.messages import TICK, is_on
+from daemon.take.journal import Journal
 
 ARDOUR_SCRIPT = Path(__file__).with_name("ardour.lua")
 BPM = 132.0

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from daemon.midi_file import read_score, write_take
-from daemon.takes import segue_command
+from daemon.take.midi_file import read_score, write_take
+from daemon.take.takes import segue_command
 from engine.meter import bar_at
 from engine.protocol import Meter, Note
 from models.checkpoint import Checkpoint, save_checkpoint

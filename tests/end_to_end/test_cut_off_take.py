@@ -23,8 +23,8 @@ from stage import (
     tune,
 )
 
-from daemon.journal import is_complete
-from daemon.takes import unfinished
+from daemon.take.journal import is_complete
+from daemon.take.takes import unfinished
 
 BPM = 180
 #: A second to the disk, as promised, and what a busy machine adds.

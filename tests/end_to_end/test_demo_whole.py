@@ -10,8 +10,8 @@ from typing import Any
 import mido
 import pytest
 
-from daemon.performance import load
-from daemon.takes import segue_command
+from daemon.performances.recordings import load
+from daemon.take.takes import segue_command
 
 BARS = 32
 #: DESIGN's contract: others read these.

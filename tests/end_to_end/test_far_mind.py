@@ -6,8 +6,8 @@ import subprocess
 import pytest
 from stage import eventually, faults, free_ports, ons, trades
 
-from daemon.events import MindIn
-from daemon.takes import segue_command
+from daemon.interface.events import MindIn
+from daemon.take.takes import segue_command
 from engine.protocol import Drafted
 
 BPM = 180

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from stage import eventually
 
-from daemon.takes import segue_command
+from daemon.take.takes import segue_command
 
 PIECE = Path(__file__).resolve().parents[2] / "daemon" / "performances" / "ode.mid"
 NO_JACK = {"JACK_DEFAULT_SERVER": "segue-test-nobody", "JACK_NO_START_SERVER": "1"}

@@ -17,7 +17,8 @@ from typing import IO
 import pytest
 from stage import Event, Musician, Segue, eventually, faults, ons, sounding
 
-from daemon.midi_clock import CONTINUE, SONG_POSITION, START, STOP, TICK, MidiClock
+from daemon.clock.midi_clock import MidiClock
+from daemon.interface.messages import CONTINUE, SONG_POSITION, START, STOP, TICK
 
 #: Two bars at 120, a ramp up to 160 within four bars, and on at 160.
 TEMPO_MAP = "2 4/4 120\n4 4/4 120-160\n40 4/4 160\n"

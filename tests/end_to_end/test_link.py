@@ -13,9 +13,9 @@ from types import SimpleNamespace
 import pytest
 from phase import phases_ms
 
-from daemon.events import HostIn
-from daemon.journal import Journal, read_journal
-from daemon.replay import run as replay
+from daemon.cli.replay import run as replay
+from daemon.interface.events import HostIn
+from daemon.take.journal import Journal, read_journal
 
 CONCERT = Path(__file__).with_name("link_concert.py")
 #: A network of one's own, for whoever may have one.

@@ -30,9 +30,9 @@ from stage import (
     tune,
 )
 
-from daemon.events import MindIn
-from daemon.journal import Journal, Sent
-from daemon.schedule import NOTE_ON
+from daemon.interface.events import MindIn
+from daemon.interface.messages import NOTE_ON
+from daemon.take.journal import Journal, Sent
 from engine.protocol import Drafted, Lost, Ready
 
 BPM = 160

@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
-from daemon.config import Config
-from daemon.takes import segue_command
+from daemon.interface.config import Config
+from daemon.take.takes import segue_command
 
 
 def calibrate(*options: str) -> subprocess.Popen[str]:

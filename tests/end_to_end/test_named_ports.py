@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 from stage import Event, Grid, Musician, Segue, eventually, faults, ons, sounding, trades
 
-from daemon.events import MidiIn
-from daemon.schedule import NOTE_ON
+from daemon.interface.events import MidiIn
+from daemon.interface.messages import NOTE_ON
 
 BPM = 180
 BAR = 4.0  # beats

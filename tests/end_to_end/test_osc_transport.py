@@ -11,9 +11,9 @@ import pytest
 from phase import phases_ms
 from stage import Event, Musician, Segue, eventually, faults, free_ports, ons, sounding, tune
 
-from daemon.events import CommandIn
-from daemon.journal import Journal
-from daemon.session import Session
+from daemon.interface.events import CommandIn
+from daemon.session.session import Session
+from daemon.take.journal import Journal
 from engine.protocol import Meter
 from tests.conftest import pure_data
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from stage import Grid, child_of, eventually, faults, ons, sounding, trades, tune
 
-from daemon.events import MindIn
-from daemon.run import GRACE_S
+from daemon.cli.run import GRACE_S
+from daemon.interface.events import MindIn
 from engine.protocol import Drafted
 
 BPM = 180

@@ -9,7 +9,7 @@ import pytest
 from stage import Segue, free_ports
 
 from daemon import __version__
-from daemon.takes import segue_command
+from daemon.take.takes import segue_command
 
 
 def segue_does(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -27,10 +27,10 @@ from stage import (
     trades,
 )
 
-from daemon.events import MidiIn, MindIn
-from daemon.journal import Journal
-from daemon.schedule import NOTE_ON
-from daemon.takes import segue_command
+from daemon.interface.events import MidiIn, MindIn
+from daemon.interface.messages import NOTE_ON
+from daemon.take.journal import Journal
+from daemon.take.takes import segue_command
 from engine.protocol import Drafted, Lost
 
 BPM = 160

@@ -1,0 +1,78 @@
+"""The command line: which word leads to which module. Knows nothing of what they do.
+
+Each module has `add_arguments(parser)` and `run(args) -> exit code`, and is imported only when its
+word is given, so that `segue run` starts with no more than it needs.
+
+Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 130 interrupted with Ctrl-C.
+"""
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+
+from daemon import __version__
+
+SUBCOMMANDS = {
+    "demo": (
+        "daemon.cli.demo",
+        "hear and see Segue trade bars with a recorded player, no MIDI needed",
+    ),
+    "run": ("daemon.cli.run", "the daemon, on virtual or named MIDI ports"),
+    "continue": ("daemon.cli.continuation", "continue a MIDI file, offline"),
+    "send": ("daemon.cli.send", "give a command to the daemon that runs here"),
+    "ports": ("daemon.cli.ports", "the MIDI systems and ports of this machine"),
+    "calibrate": ("daemon.cli.calibrate", "how long a note takes from the output to the input"),
+    "doctor": ("daemon.cli.doctor", "what is broken, and how to mend it, one line each"),
+    "bench": ("daemon.cli.bench", "figures on this machine, beside those of the peers"),
+    "replay": ("daemon.cli.replay", "play a journal again, to the identical take"),
+    "engine": ("engine.server", "a mind of its own, for other machines"),
+    "export": ("models.export", "make the graph that the live mind plays of a checkpoint"),
+    "evaluate": ("engine.evaluate", "what a checkpoint is worth, on music it never saw"),
+    "models": ("models.installed", "which checkpoints are here, and what each of them is"),
+    "train": ("models.training", "train a checkpoint from a folder of MIDI files"),
+}
+
+
+#: What training and export need, and playing does not.
+TRAINING = ("miditok", "onnx", "safetensors", "symusic", "torch")
+#: What a shell says of a command that SIGINT ended: 128 and the number of the signal.
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command in `argv` and return its exit code."""
+    parser = argparse.ArgumentParser(
+        prog="segue",
+        description="You play some bars; Segue answers on the grid.",
+        epilog="\n".join(f"  {name:10}{text}" for name, (_, text) in SUBCOMMANDS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"segue {__version__}")
+    parser.add_argument(
+        "command", choices=SUBCOMMANDS, metavar="COMMAND", help="one of those below"
+    )
+    args = parser.parse_args(argv[:1])
+    try:
+        return run(args.command, argv[1:])
+    except KeyboardInterrupt:  # everything was closed on the way here; again, and it ends at once
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        print(f"segue {args.command}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run(command: str, argv: Sequence[str]) -> int:
+    """Run one command with its own arguments and return its exit code."""
+    module_name, description = SUBCOMMANDS[command]
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name in TRAINING:
+            print(f"segue {command} needs pip install 'segue[train]'", file=sys.stderr)
+            return 2
+        raise
+    own = argparse.ArgumentParser(prog=f"segue {command}", description=description)
+    module.add_arguments(own)
+    code: int = module.run(own.parse_args(argv))
+    return code
