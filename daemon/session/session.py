@@ -93,7 +93,7 @@ class Session:
         self._empty_turns = 0  # of the player's, in a row
         self._redraft_beat: float | None = None  # in follow mode, when what was played is answered
         self._told_bpm = 0.0
-        self._state: StateChanged | None = None
+        self._told_state: tuple[str, str, int, float, bool, str, str] | None = None  # less the beat
         self._now_ns = 0
 
     @property
@@ -492,17 +492,17 @@ class Session:
             self._played(change)
 
     def _tell_state(self) -> None:
+        """Only what has changed is told: that the beat moves on is no news."""
         transport = self._clock.transport
-        state = StateChanged(
-            mode=self._turns.mode.value,
-            phase=self._turns.phase.value,
-            bars=self._turns.bars,
-            bpm=round(self._told_bpm if transport.playing else transport.bpm, 1),
-            playing=transport.playing,
-            mind=self._drafting.mind,
-            clock=self._clock.leader + (" lost" if self._clock.lost else ""),
-            beat=self._beat(),
+        state = (
+            self._turns.mode.value,
+            self._turns.phase.value,
+            self._turns.bars,
+            round(self._told_bpm if transport.playing else transport.bpm, 1),
+            transport.playing,
+            self._drafting.mind,
+            self._clock.leader + (" lost" if self._clock.lost else ""),
         )
-        if self._state is None or replace(self._state, beat=state.beat) != state:
-            self._state = state
-            self._emit(state)
+        if state != self._told_state:
+            self._told_state = state
+            self._emit(StateChanged(*state, beat=self._beat()))
