@@ -44,6 +44,11 @@ class Settings:
     feel: float = _default("feel")
     bpm: float = _default("bpm")
 
+    @property
+    def feel_share(self) -> float:
+        """`feel`, from 0 to 1."""
+        return self.feel / 100
+
     def changed(self, name: str, value: object) -> "Settings":
         """Return the settings with one of them changed; raises CommandError if it cannot be."""
         (checked,) = commands.check(name, (value,))

@@ -33,6 +33,7 @@ class Player:
         self.room = Room()
         self.phrasing = Phrasing()
         self.rest_beats = 0.0  # before the note that was struck last
+        self.empty_turns = 0  # in a row, since then; whoever plans the turns counts them
         self._timeline = timeline
         self._memory = memory
         self._emit = emit
@@ -118,6 +119,7 @@ class Player:
             return
         onset, pitch, velocity = change.onset, change.pitch, change.velocity
         self.rest_beats = 0.0 if self._silent_since is None else onset - self._silent_since
+        self.empty_turns = 0
         self.feel.heard(onset, velocity)
         self.room.heard(onset)
         self._memory.put(change.number, Note(onset, pitch, PROVISIONAL_BEATS, velocity))

@@ -36,9 +36,10 @@ from daemon.listening.memory import Memory
 from daemon.listening.player import Player
 from daemon.listening.timeline import PEDAL_DOWN, Closed, Opened, Timeline
 from daemon.session.drafting import Drafting
+from daemon.session.foresight import Foresight
 from daemon.session.turns import Action, Event, Mode, Phase, Turns
 from daemon.session.voice import Voice
-from engine.meter import BEAT_TOLERANCE, bar_at, pulse_after
+from engine.meter import BEAT_TOLERANCE, pulse_after
 from engine.protocol import (
     Controls,
     Drafted,
@@ -52,20 +53,14 @@ from engine.protocol import (
     Refused,
 )
 
-#: The answer is drafted at least this long before the line, however fast the music is.
-MIN_LEAD_NS = 400_000_000
 #: Less than this is not enough to send a note in time: it is cut, or moved.
 LAST_MOMENT_NS = 1_000_000
 #: The ear takes what is less late than this for in time.
 IN_TIME_NS = 5_000_000
 #: A note that comes too late is moved to the next line of this grid, or not played: a sixteenth.
 LATE_GRID_BEATS = 0.25
-#: In a trade Segue keeps its turns for so many turns of a player who plays nothing.
-EMPTY_TURNS = 2
 #: Who plays on within this of Segue's entry had not ended his phrase.
 INTERRUPTION_BEATS = 1.0
-#: A session that wants to be woken sooner than this is woken then: one tick at a time.
-SHORTEST_REST_NS = 100_000
 #: A tempo that differs by less than this share is the same tempo, measured twice.
 TEMPO_NEWS = 0.005
 
@@ -90,7 +85,15 @@ class Session:
         self._voice = Voice(config.channel, self._memory, self._emit)
         self._drafting = Drafting(config.seed, self._memory, self._emit)
         self._turns = Turns(Mode(self.settings.mode), self.settings.bars, self.settings.give_way)
-        self._empty_turns = 0  # of the player's, in a row
+        self._ahead = Foresight(
+            config,
+            clock=self._clock,
+            clock_out=self._clock_out,
+            turns=self._turns,
+            player=self._player,
+            drafting=self._drafting,
+            voice=self._voice,
+        )
         self._redraft_beat: float | None = None  # in follow mode, when what was played is answered
         self._told_bpm = 0.0
         self._told_state: tuple[str, str, int, float, bool, str, str] | None = None  # less the beat
@@ -144,23 +147,7 @@ class Session:
 
     def next_wake_ns(self) -> int | None:
         """When the session wants a Tick, or None while only the world can change anything."""
-        transport = self._clock.transport
-        check_ns = self._clock.next_check_ns
-        if not transport.playing:
-            return check_ns and max(self._now_ns + SHORTEST_REST_NS, check_ns)
-        committed = [self._voice.next_release_beat]
-        if self._turns.awaits_entry:
-            committed.append(self._turns.entry_beat)
-        elif self._turns.is_segues and self._drafting.answer is not None:
-            committed += [self._drafting.answer.next_onset(), self._turns.exit_beat]
-        early_ns = self.config.horizon_ns + round(self._early_beats() * transport.ns_per_beat)
-        wakes = [transport.ns_at(beat) - early_ns for beat in committed if beat is not None]
-        thought = [self._lead_beat(), self._silence_beat(), self._redraft_beat]
-        wakes += [transport.ns_at(beat) for beat in thought if beat is not None]
-        wakes += [check_ns] if check_ns is not None else []
-        if self.config.send_clock and (tick_ns := self._clock_out.next_ns(transport)) is not None:
-            wakes.append(tick_ns - self.config.horizon_ns)
-        return max(self._now_ns + SHORTEST_REST_NS, min(wakes)) if wakes else None
+        return self._ahead.wake_ns(self._now_ns, self.settings, redraft_beat=self._redraft_beat)
 
     def _taken_effects(self) -> list[Effect]:
         effects = self._effects.copy()
@@ -213,8 +200,7 @@ class Session:
         begun = self._turns.is_segues and onset > self._turns.entry_beat + INTERRUPTION_BEATS
         if self._turns.phase is not Phase.IDLE and not begun:
             self._player.phrasing.resumed(self._player.rest_beats)
-        self._empty_turns = 0
-        if self._redraft_beat is None and self._plays_along():
+        if self._redraft_beat is None and self._turns.plays_along:
             self._redraft_beat = pulse_after(self.meters, onset)
         self._turn(Event.PLAYED, onset)
 
@@ -312,7 +298,7 @@ class Session:
             return
         now = transport.beat_at(self._now_ns) + BEAT_TOLERANCE
         horizon = transport.beat_at(self._now_ns + self.config.horizon_ns) + BEAT_TOLERANCE
-        horizon += self._early_beats()
+        horizon += self._player.feel.early_beats(self.settings.feel_share)
         self._look_ahead(now)
         if self._turns.awaits_entry and horizon >= self._turns.entry_beat:
             self._turn(Event.LINE, self._turns.entry_beat)
@@ -320,7 +306,7 @@ class Session:
             notes = self._drafting.answer.decide(
                 horizon, history=self._memory.notes, meters=self.meters
             )
-            if self._plays_along():
+            if self._turns.plays_along:
                 notes = self._player.room.fitting(notes, self._player.held_pitches)
             for note in notes:
                 self._play(note)
@@ -339,65 +325,22 @@ class Session:
 
     def _look_ahead(self, now: float) -> None:
         """See to what needs time to think: the next turn, and what was played meanwhile."""
-        if (silence := self._silence_beat()) is not None and now >= silence:
+        if (silence := self._ahead.silence_beat(self.settings)) is not None and now >= silence:
             self._player.was_heard_out()
-            self._turn(Event.SILENCE, self._line_to_meet(self.settings.enter))
-        if (lead := self._lead_beat()) is not None and now >= lead:
-            self._turn(Event.LEAD if self._is_player_there(now) else Event.ABSENT, now)
+            self._turn(Event.SILENCE, self._ahead.line_to_meet(self._now_ns, self.settings.enter))
+        if (lead := self._ahead.lead_beat(self._beat(), self.settings)) is not None and now >= lead:
+            is_there = self._ahead.is_player_there(now, self.settings)
+            self._turn(Event.LEAD if is_there else Event.ABSENT, now)
         if self._redraft_beat is not None and now >= self._redraft_beat:
             self._redraft_beat = None
-            if self._plays_along():
+            if self._turns.plays_along:
                 self._redraft()
-
-    def _silence_beat(self) -> float | None:
-        """The beat at which the player's phrase has ended, if nothing more is played."""
-        if self._turns.mode is not Mode.ANSWER or self._turns.phase is not Phase.LISTENING:
-            return None
-        return self._player.phrase_end(self.settings.silence)
-
-    def _lead_beat(self) -> float | None:
-        """The beat from which on the next planned line is drafted for: the last one before it."""
-        if self._turns.mode not in (Mode.TRADE, Mode.FOLLOW):
-            return None
-        if self._turns.phase is Phase.LISTENING:
-            line = self._turns.entry_beat
-        elif self._plays_along() and self._is_player_there(self._beat()):
-            line = self._turns.exit_beat
-        else:
-            return None
-        pulse = 4 / bar_at(self.meters, line - BEAT_TOLERANCE * 2).meter.denominator
-        least_ns = max(MIN_LEAD_NS, 2 * self._reaction_ns())
-        return line - max(pulse, least_ns / self._clock.transport.ns_per_beat)
-
-    def _is_player_there(self, now: float) -> bool:
-        """Whether the player has something to be answered, or is expected to have."""
-        if self._player.holds:
-            return True
-        if self._turns.mode is Mode.TRADE:
-            return self._empty_turns < EMPTY_TURNS
-        phrase_end = self._player.phrase_end(self.settings.silence)
-        return phrase_end is not None and now < phrase_end
-
-    def _plays_along(self) -> bool:
-        return self._turns.mode is Mode.FOLLOW and self._turns.phase is Phase.ANSWERING
-
-    def _reaction_ns(self) -> int:
-        """How long before its line an answer has to be asked for, at the least."""
-        way_ns = self.config.output_latency_ns
-        return way_ns + self._drafting.pace.reaction_ns(self.config.reaction_ns - way_ns)
-
-    def _line_to_meet(self, enter: str) -> float:
-        """The first beat (or bar line) that a draft begun now can still meet."""
-        soonest = self.beat_at(self._now_ns + self._reaction_ns())
-        if enter == "bar":
-            return bar_at(self.meters, soonest).end
-        return pulse_after(self.meters, soonest)
 
     # Turns.
 
     def _take_over(self) -> None:
         if self._clock.transport.playing:
-            self._turn(Event.TAKE_OVER, self._line_to_meet(self.settings.enter))
+            self._turn(Event.TAKE_OVER, self._ahead.line_to_meet(self._now_ns, self.settings.enter))
 
     def _hand_back(self) -> None:
         self._turn(Event.HAND_BACK, self._beat())
@@ -408,7 +351,7 @@ class Session:
             self._voice.end_by(self._turns.exit_beat)
         match action:
             case Action.DRAFT:
-                self._empty_turns += 1
+                self._player.empty_turns += 1
                 self._prepare()
             case Action.CUE_LINE:
                 self._drafting.withdraw()
@@ -441,14 +384,15 @@ class Session:
     def _can_redraft(self) -> bool:
         """Whether a newer draft could still be there on the line, or there is none to keep."""
         left_ns = self._due_ns(self._turns.entry_beat) - self._now_ns
-        return left_ns > self._reaction_ns() or self._drafting.is_without_notes
+        return left_ns > self._ahead.reaction_ns() or self._drafting.is_without_notes
 
     def _redraft(self) -> None:
         """Draft the rest of the answer anew, from where a new draft can be in time."""
         if self._turns.awaits_entry:
             self._draft(self._turns.entry_beat)
         elif self._drafting.answer is not None:
-            self._draft(max(self._drafting.answer.frontier, self._line_to_meet("beat")))
+            soonest = self._ahead.line_to_meet(self._now_ns, "beat")
+            self._draft(max(self._drafting.answer.frontier, soonest))
 
     def _draft(self, start: float) -> None:
         """Ask for the answer from `start` on; what is held stands there as if held until then."""
@@ -463,7 +407,7 @@ class Session:
 
     def _play(self, note: Note) -> None:
         """Play `note` with the player's feel: cut it if its time has passed."""
-        felt = self._player.feel.given_to(note, self._feel_amount())
+        felt = self._player.feel.given_to(note, self.settings.feel_share)
         leaves_ns = self._due_ns(felt.onset) - self.config.output_latency_ns
         if leaves_ns < self._now_ns - IN_TIME_NS:
             self._emit(Cut(note))
@@ -473,14 +417,7 @@ class Session:
         self._voice.strike(self._timeline.number(), note, felt, self._clock.transport)
 
     def _felt_ns(self, beat: float) -> int:
-        return self._due_ns(self._player.feel.place_of(beat, self._feel_amount()))
-
-    def _feel_amount(self) -> float:
-        return self.settings.feel / 100
-
-    def _early_beats(self) -> float:
-        """How much earlier than its place on the grid a note may have to leave."""
-        return self._player.feel.early_beats(self._feel_amount())
+        return self._due_ns(self._player.feel.place_of(beat, self.settings.feel_share))
 
     def _release(self, beat: float) -> None:
         """Silence at once: what sounds ends at `beat`, what was committed is not sent."""

@@ -176,6 +176,11 @@ class Turns:
         """Whether Segue plays, or may."""
         return self.phase in (Phase.ANSWERING, Phase.YIELDING)
 
+    @property
+    def plays_along(self) -> bool:
+        """Whether Segue plays while the player does, and thinks again on every beat."""
+        return self.mode is Mode.FOLLOW and self.phase is Phase.ANSWERING
+
     def on(self, event: Event, *, beat: float, meters: tuple[Meter, ...]) -> Action | None:
         """Follow the table for `event` at `beat`; return what the caller has to do.
 
