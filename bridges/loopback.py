@@ -7,7 +7,6 @@ output port, so the daemon that runs on it is the one that runs on real ports.
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 from typing import Self
 
 from bridges.control import Receive
@@ -71,10 +70,5 @@ class Loopback:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()

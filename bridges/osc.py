@@ -16,7 +16,6 @@ import errno
 import logging
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Self
 
 from pythonosc.dispatcher import Dispatcher
@@ -89,12 +88,7 @@ class OscBridge:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _take(self, datagram: bytes, sender: tuple[str, int]) -> None:

@@ -11,7 +11,6 @@ import json
 import logging
 import queue
 import threading
-from types import TracebackType
 from typing import Any, NoReturn, Self
 from urllib.parse import urlsplit
 
@@ -87,12 +86,7 @@ class ZmqBridge:
         self.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _answer_all(self, control: zmq.Socket[bytes]) -> None:

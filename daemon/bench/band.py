@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self, TypeAlias
 
 from bridges.loopback import Loopback
@@ -92,12 +91,7 @@ class PortsBand:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._socket.close()
         self._in.close()
         self._out.close()
@@ -180,12 +174,7 @@ class LoopbackBand:
             raise BandError("the mind does not start")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._live.runtime.stop()
         self._thread.join(PATIENCE_S)
 

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from engine.child import ROOT
@@ -58,12 +57,7 @@ class BenchEngine:
         self.ready_s = time.monotonic() - begun_s
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with self._process as process:  # closes its pipes, at which it ends
             process.communicate()
         self._errors.close()

@@ -1,6 +1,5 @@
 """A mind that is never left alone: it decodes as long as it is open, beside what is measured."""
 
-from types import TracebackType
 from typing import Self
 
 from daemon.interface.config import MindConfig
@@ -30,16 +29,11 @@ class RestlessMind:
         self._mind = mind_of(config, self._heard)
 
     def __enter__(self) -> Self:
-        self._mind.__enter__()
+        self._mind.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._mind.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._mind.close()
 
     def _heard(self, value: FromMind) -> None:
         match value:

@@ -9,7 +9,6 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 from bridges.link import LinkBridge
@@ -151,12 +150,7 @@ class LinkPeer:
         self._bridge.open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._bridge.close()
 
     def _hear(self, t_ns: int, _: bool, beat: float, __: float) -> None:
