@@ -40,7 +40,7 @@ NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 #: Few keys, so that player and Segue, and one note and the next, often meet on the same.
 PITCHES = range(55, 72)
-METRES = ((4, 4), (3, 4), (6, 8), (5, 4), (7, 8))
+METERS = ((4, 4), (3, 4), (6, 8), (5, 4), (7, 8))
 BPMS = (60.0, 97.5, 120.0, 180.0, 240.0, 400.0)
 
 
@@ -74,7 +74,7 @@ class Chaos:
         clock = pick(clocks)
         return SessionConfig(
             settings=settings,
-            meter=pick(METRES),
+            meter=pick(METERS),
             clock=clock,
             send_clock=clock != "midi" and pick((False, True)),
             seed=self._chance.randrange(1000),

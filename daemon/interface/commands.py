@@ -85,7 +85,7 @@ def _number(name: str, low: float, high: float, default: float, help_: str) -> C
 #: Where a host is, in quarter notes of its own count; a count-in may lie before 0.
 _BEAT = Parameter("beat", float, -99_999, 99_999)
 #: The same metres as in the configuration.
-_METRE = (
+_METER = (
     Parameter("numerator", int, 1, 16),
     Parameter("denominator", int, choices=("2", "4", "8", "16")),
 )
@@ -139,7 +139,7 @@ COMMANDS: tuple[Command, ...] = (
         "feel", 0.0, 100.0, 0.0, "Percent of your swing, push and loudness that Segue takes on."
     ),
     _number("bpm", 20.0, 400.0, 120.0, "Tempo, where no MIDI clock and no host leads; Link's too."),
-    Command("meter", "Bars of this metre from the next bar line on.", _METRE),
+    Command("meter", "Bars of this metre from the next bar line on.", _METER),
     Command(
         "host/transport",
         "Where your host is: whether it plays, at which beat of its own, at how many bpm.",
@@ -148,7 +148,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "host/meter",
         "Your host's metre, and any beat of its own that is a bar line in it.",
-        (*_METRE, replace(_BEAT, name="bar_beat")),
+        (*_METER, replace(_BEAT, name="bar_beat")),
     ),
     Command(
         "host/loop",

@@ -159,7 +159,7 @@ class Performer:
         phrase = self._phrase(key)
         part = float((key.onset - phrase.start) / (phrase.end - phrase.start))
         slope = _PEAK if part < _PEAK else 1 - _PEAK
-        loudness = _LOUDNESS[phrase.dynamic] + _WEIGHT[key.role] + self._metre(key)
+        loudness = _LOUDNESS[phrase.dynamic] + _WEIGHT[key.role] + self._meter(key)
         loudness += _ARC * (0.5 - ((part - _PEAK) / slope) ** 2)
         loudness += 2.5 * touch + self._between(-2.0, 2.0)
         loudness += _ACCENT if key.accent else 0.0
@@ -169,7 +169,7 @@ class Performer:
             loudness -= _ACCENT
         return round(min(max(loudness, 24.0), 118.0))
 
-    def _metre(self, key: Key) -> float:
+    def _meter(self, key: Key) -> float:
         """Weigh the place in the bar; swing leans on the off-beats."""
         place = key.onset % self._piece.bar_beats
         swings = self._piece.swing != Fraction(1, 2)
