@@ -26,7 +26,7 @@ from engine.backends import OPENERS, Model, open_model
 from engine.cache import Fed
 from engine.decoder import Decoder
 from engine.protocol import Continue, Controls, Meter, Note, Prompt
-from engine.rows import CHOICES, AnyBackend, NoteBackend, Row, Rows
+from engine.rows import AnyBackend, NoteBackend, Row, Rows
 from engine.tokens import Placed, Tokenizer
 from models.description import (
     CheckpointError,
@@ -35,6 +35,7 @@ from models.description import (
     read_description,
     vocabulary_of,
 )
+from models.nested.sizes import READ_OFF
 from models.vocabulary import Vocabulary
 from models.weights import read_weights
 
@@ -221,7 +222,7 @@ def weight_bytes(shape: dict[str, int]) -> int:
     width = shape["width"]
     weights = shape["layers"] * (4 * width**2 + 3 * width * shape["ffn"])
     if "chain" in shape:
-        weights += len(CHOICES) * 3 * width * shape["chain"] + width * sum(CHOICES)
+        weights += len(READ_OFF) * 3 * width * shape["chain"] + width * sum(READ_OFF)
     else:
         weights += width * shape["vocabulary"]
     return int(weights * 34 / 32)

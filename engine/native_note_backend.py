@@ -5,32 +5,23 @@ What is said of the kernel in engine/native_backend.py holds here, too: all inst
 the same logits, and so does a row alone or in a chunk, bit for bit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from struct import Struct
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cache import Logits
+from engine.chain import Chain
 from engine.native_backend import SHAPE, Kernel, layer_sizes, place_tables, taken
-from engine.row_tables import (
-    ROW_ENTRIES,
-    SAID_KEY,
-    SAID_LENGTH,
-    TABLES,
-    all_tables,
-    entries_of,
-    entries_of_where,
-    stage_sizes,
-    time_rates,
-)
-from engine.rows import CHOICES, Row
+from engine.row_tables import ROW_ENTRIES, TABLES, all_tables, stage_sizes, time_rates
+from models.nested.sizes import ONSET_STAGE, READ_OFF
 
-KEY_STAGE, LENGTH_STAGE, FORCE_STAGE = 1, 2, 3
+#: Whole numbers as the kernel takes them, by how many there are.
+PACK = [Struct(f"={count}i").pack for count in range(ROW_ENTRIES + 2)]
 
 
-class NativeNoteBackend(Kernel):
+class NativeNoteBackend(Chain, Kernel):
     """A nested network in the kernel, with its cache and its chain."""
 
     def __init__(
@@ -46,59 +37,32 @@ class NativeNoteBackend(Kernel):
         timed_heads = shape["heads"] // 2
         numbers = [shape[name] for name in SHAPE]
         numbers[SHAPE.index("vocabulary")] = sum(TABLES.values())
-        numbers += [ROW_ENTRIES, timed_heads, shape["chain"], len(CHOICES), *CHOICES]
+        numbers += [ROW_ENTRIES, timed_heads, shape["chain"], len(READ_OFF), *READ_OFF]
         arrays = _arrays(shape, weights)
-        super().__init__("segue_open_nested", shape, numbers, arrays, path=path)
+        Kernel.__init__(self, "segue_open_nested", shape, numbers, arrays, path=path)
+        Chain.__init__(self)
         self._say = self._library.segue_say
         columns = ROW_ENTRIES + bool(timed_heads)
         self._rows = np.zeros((self.capacity, columns), dtype=np.int32)
         self._from = self._rows.ctypes.data
         self._columns = columns
-        # Of each stage: an array of its own, and where it lies.
-        self._said: list[Logits] = [np.zeros(count, dtype=np.float32) for count in CHOICES]
-        self._to = [logits.ctypes.data for logits in self._said]
-        self._row, self._five, self._one = (Struct(f"={n}i").pack for n in (columns, 5, 1))
+        self._to = [scores.ctypes.data for scores in self._scores]
+        self._row = PACK[columns]
 
-    def append(self, rows: Sequence[Row]) -> Logits:
-        """Take one or more rows; logits of the next onset. ValueError beyond the capacity."""
-        count = len(rows)
-        if not count or self.length + count > self.capacity:
-            raise ValueError(
-                f"{count} rows cannot be added to {self.length}; the cache holds {self.capacity}"
-            )
-        self._rows[:count] = [entries_of(row)[: self._columns] for row in rows]
-        if self._append(self._decoder, self._from, count, self.length, self._to[0]):
+    def _listen(self, rows: list[tuple[int, ...]]) -> None:
+        count, columns = len(rows), self._columns
+        steps: bytes | int = self._from
+        if count == 1:
+            steps = self._row(*rows[0][:columns])
+        else:
+            self._rows[:count] = [row[:columns] for row in rows]
+        if self._append(self._decoder, steps, count, self.length, self._to[ONSET_STAGE]):
             raise ValueError("a row says what the network has no entry for")
-        self.length += count
-        return self._said[0]
 
-    def next(self, row: Row) -> Logits:
-        """Take one row: what `append` does, by the shortest way."""
-        step = self._row(*entries_of(row)[: self._columns])
-        if self._append(self._decoder, step, 1, self.length, self._to[0]):
-            raise ValueError(
-                f"{row} cannot be added to {self.length} rows; the cache holds {self.capacity}"
-            )
-        self.length += 1
-        return self._said[0]
-
-    def say_where(self, row: Row) -> Logits:
-        """Where the next note falls; logits of its key."""
-        said = self._five(*entries_of_where(row))
-        return self._go_on(KEY_STAGE, said, 5)
-
-    def say_key(self, key: int) -> Logits:
-        """Logits of the note's length."""
-        return self._go_on(LENGTH_STAGE, self._one(SAID_KEY + key), 1)
-
-    def say_length(self, length: int) -> Logits:
-        """Logits of the note's force."""
-        return self._go_on(FORCE_STAGE, self._one(SAID_LENGTH + length), 1)
-
-    def _go_on(self, stage: int, said: bytes, count: int) -> Logits:
-        if self._say(self._decoder, stage, said, count, self._to[stage]):
+    def _go_on(self, stage: int, entries: tuple[int, ...]) -> None:
+        count = len(entries)
+        if self._say(self._decoder, stage, PACK[count](*entries), count, self._to[stage]):
             raise ValueError("the chain was told what the network has no entry for")
-        return self._said[stage]
 
 
 def _arrays(

@@ -12,19 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cache import Logits
+from engine.chain import Chain
 from engine.native_backend import layer_sizes, place_tables, taken
-from engine.row_tables import (
-    ROW_ENTRIES,
-    SAID_KEY,
-    SAID_LENGTH,
-    all_tables,
-    entries_of,
-    entries_of_where,
-    stage_sizes,
-    time_rates,
-)
-from engine.rows import CHOICES, Row
+from engine.row_tables import ROW_ENTRIES, all_tables, stage_sizes, time_rates
+from models.nested.sizes import ONSET_STAGE
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -32,16 +23,15 @@ NORM_EPSILON = 1e-5  # as in models/network.py, which needs torch
 #: Rows in one go at most: what lies between two layers stays in the nearest caches.
 MOST_ROWS = 64
 LAYER_WEIGHTS, STAGE_WEIGHTS = 6, 5
-KEY_STAGE, LENGTH_STAGE, FORCE_STAGE = 1, 2, 3
 
 
-class NumpyNoteBackend:
+class NumpyNoteBackend(Chain):
     """A network, the keys and values of the rows that it has taken, and its chain."""
 
     def __init__(self, shape: Mapping[str, int], weights: Mapping[str, Floats]) -> None:
         """`shape` and `weights` as a checkpoint names them; ValueError where they do not fit."""
         width, heads, self.capacity = shape["width"], shape["heads"], shape["context"]
-        self.length = 0
+        super().__init__()
         self._heads, self._head_dim = heads, width // heads
         self._tables = all_tables(weights, width)
         (self._norm,) = taken(weights, {"norm": (width,)})
@@ -53,50 +43,22 @@ class NumpyNoteBackend:
         cache = (shape["layers"], heads, self.capacity, self._head_dim)
         self._keys, self._values = (np.zeros(cache, dtype=np.float32) for _ in range(2))
         self._stream = np.zeros(width, dtype=np.float32)
-        self._logits: list[Logits] = [np.zeros(count, dtype=np.float32) for count in CHOICES]
 
-    def append(self, rows: Sequence[Row]) -> Logits:
-        """Take one or more rows; logits of the next onset. ValueError beyond the capacity."""
-        if not rows or self.length + len(rows) > self.capacity:
-            raise ValueError(
-                f"{len(rows)} rows cannot be added to {self.length}; "
-                f"the cache holds {self.capacity}"
-            )
+    def _listen(self, rows: list[tuple[int, ...]]) -> None:
         for first in range(0, len(rows), MOST_ROWS):
-            last = self._listen(rows[first : first + MOST_ROWS])
+            some = np.array(rows[first : first + MOST_ROWS])
+            last = self._attend(some, start=self.length + first)
         self._stream = _normed(last, self._norm)
-        return self._stage(0)
+        self._stage(ONSET_STAGE)
 
-    def next(self, row: Row) -> Logits:
-        """Take one row."""
-        return self.append((row,))
+    def _go_on(self, stage: int, entries: tuple[int, ...]) -> None:
+        self._stream += self._tables[list(entries)].sum(axis=0)
+        self._stage(stage)
 
-    def rewind(self, length: int) -> None:
-        """Forget all rows but the first `length`; ValueError for more than there are."""
-        if not 0 <= length <= self.length:
-            raise ValueError(f"cannot rewind {self.length} rows to {length}")
-        self.length = length
-
-    def say_where(self, row: Row) -> Logits:
-        """Where the next note falls; logits of its key."""
-        self._stream += self._tables[list(entries_of_where(row))].sum(axis=0)
-        return self._stage(KEY_STAGE)
-
-    def say_key(self, key: int) -> Logits:
-        """Logits of the note's length."""
-        self._stream += self._tables[SAID_KEY + key]
-        return self._stage(LENGTH_STAGE)
-
-    def say_length(self, length: int) -> Logits:
-        """Logits of the note's force."""
-        self._stream += self._tables[SAID_LENGTH + length]
-        return self._stage(FORCE_STAGE)
-
-    def _listen(self, rows: Sequence[Row]) -> Floats:
+    def _attend(self, numbers: NDArray[Any], *, start: int) -> Floats:
         """The trunk; (width,), what its last layer says of the last row, before the norm."""
-        count, start = len(rows), self.length
+        count = len(numbers)
         end = start + count
-        numbers = np.array([entries_of(row) for row in rows])
         x = self._tables[numbers[:, :ROW_ENTRIES]].sum(axis=1)  # (T, width)
         cos, sin = self._turns(numbers[:, ROW_ENTRIES], start)
         unseen = np.triu(np.full((count, end), -np.inf, dtype=np.float32), k=start + 1)
@@ -112,7 +74,6 @@ class NumpyNoteBackend:
             heard = shares @ self._values[layer, :, :end]  # (H, T, head_dim)
             x += heard.transpose(1, 0, 2).reshape(count, -1) @ out.T
             x += _thought(x, norm_ffn, gate_up, down)
-        self.length = end
         last: Floats = x[-1]
         return last
 
@@ -128,12 +89,10 @@ class NumpyNoteBackend:
         )
         return cos, sin
 
-    def _stage(self, number: int) -> Logits:
+    def _stage(self, number: int) -> None:
         norm, gate_up, down, head_norm, head = self._stages[number]
         self._stream += _thought(self._stream, norm, gate_up, down)
-        logits = self._logits[number]
-        np.dot(head, _normed(self._stream, head_norm), out=logits)
-        return logits
+        np.dot(head, _normed(self._stream, head_norm), out=self._scores[number])
 
 
 def _groups(arrays: Sequence[NDArray[Any]], size: int) -> list[list[NDArray[Any]]]:

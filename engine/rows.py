@@ -15,23 +15,16 @@ from engine.cache import Backend, Fed, Logits
 from engine.tokens import Placed, Tokenizer
 from engine.window import MOST_EMPTY
 from models.nested.events import (
-    FORCES,
-    KEYS,
-    LENGTHS,
     NO_FORCE,
     NO_KEY_REST,
     NO_KEY_START,
     NO_LENGTH,
     NO_METRE,
     NO_ONSET,
-    ONSETS,
     POSITIONS,
     REST,
     RESTS,
 )
-
-#: Of each stage of the chain: onset, key, length, force.
-CHOICES = (ONSETS, KEYS, LENGTHS, FORCES)
 
 
 class Row(NamedTuple):

@@ -161,9 +161,9 @@ def event_nats(network: AnyNetwork, windows: Tensor) -> Tensor:
     onset alone, and what is not to be learnt costs nothing."""
     assert isinstance(network, NestedNetwork)
     deltas = deltas_of(windows)
-    rows = windows[:, 1:]
-    known = network(windows[:, :-1], deltas[:, :-1])
-    onset, key, length, force, metre = network.chain(known, rows, deltas[:, 1:])
+    last, rows = windows[:, :-1], windows[:, 1:]
+    known = network(last, deltas[:, :-1])
+    onset, key, length, force, metre = network.chain(known, last, rows, deltas[:, 1:])
     symbol = rows[..., ONSET]
     length_target = torch.where(rows[..., HELD] == 1, IGNORED, rows[..., LENGTH])
     opens = rows[..., KEY] == NO_KEY_START

@@ -24,9 +24,9 @@ from models.judged import (
     Sounding,
 )
 from models.nested.events import AHEAD, KEY, KEYS, decode, encode, opened_at, opening
+from models.nested.lookback import suggestions
 from models.nested.network import NestedNetwork
 from models.nested.sampling import Choice, Place, Writer
-from models.nested.windows import HELD
 from models.placing import LEVEL, METRE_LIST, Integers, Placed
 from models.vocabulary import Vocabulary
 
@@ -125,8 +125,9 @@ class NestedJudge:
         """(rows - 1, 4): what each row after the first costs."""
         if len(rows) < 2:
             return np.zeros((0, len(FIELDS)))
-        window = np.concatenate((rows, np.zeros((len(rows), HELD + 1 - rows.shape[1]))), axis=1)
-        batch = torch.from_numpy(window.astype(np.int64))[None]
+        held = np.zeros((len(rows), 1), dtype=np.int64)
+        window = np.concatenate((rows, held, suggestions(rows.tolist())), axis=1)
+        batch = torch.from_numpy(window)[None]
         device = self.network.norm.weight.device
         found: NDArray[np.float64] = (
             event_nats(self.network, batch.to(device))[0].double().cpu().numpy()

@@ -10,6 +10,11 @@ small feed-forward layer, reads off one field, and adds that field's embedding f
 
     trunk -> onset -> (where it falls) -> key, next metre -> length -> force
 
+What the past suggests (models/nested/lookback.py) is added to the rows and to the stream, and each
+stage has a gate for each look: what it reads off is added to the score of what that look suggests,
+as in networks that copy (See et al. 2017). An onset has a second score, by its distance from the
+last row, so that "at the same time" is one thing at any place in the bar.
+
 Training calls `chain` with the rows that follow, all stages at once; a player calls `stage` after
 `stage`. The first metre of all is a table of its own.
 """
@@ -20,6 +25,7 @@ import math
 from dataclasses import asdict, dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.nested.events import (
@@ -36,15 +42,34 @@ from models.nested.events import (
     ONSETS,
     POSITION,
     POSITIONS,
+    REST,
     TIME,
 )
+from models.nested.lookback import (
+    LONGEST_RUN,
+    LOOKS,
+    RUN,
+    SAID_FORCE,
+    SAID_KEY,
+    SAID_LENGTH,
+    SUGGESTED_KEY,
+    SUGGESTED_ONSET,
+)
+from models.nested.sizes import (
+    CHOICES,
+    DISTANCES,
+    FORCE_STAGE,
+    KEY_STAGE,
+    LENGTH_STAGE,
+    LONGEST_PERIOD,
+    MAX_DELTA,
+    ONSET_STAGE,
+    READ_OFF,
+    SHORTEST_PERIOD,
+)
 from models.network import NORM_EPSILON, Block, FeedForward, NetworkConfig, rope_tables
+from models.placing import BAR_STEPS
 from models.vocabulary import STEPS_A_BEAT
-
-MAX_DELTA = 144  # steps between two rows that are told apart
-SHORTEST_PERIOD = 6.0  # steps, of the heads that turn with time
-LONGEST_PERIOD = 12_288.0
-ONSET_STAGE, KEY_STAGE, LENGTH_STAGE, FORCE_STAGE = range(4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,20 +110,20 @@ class NestedConfig:
 class Stage(nn.Module):
     """One stage of the chain: a feed-forward layer beside the stream, and a field read off it."""
 
-    def __init__(self, config: NestedConfig, choices: int) -> None:
+    def __init__(self, config: NestedConfig, read_off: int) -> None:
         super().__init__()
         self.norm = nn.RMSNorm(config.width, eps=NORM_EPSILON)
         self.ffn = FeedForward(config.shape(config.chain))
         self.head_norm = nn.RMSNorm(config.width, eps=NORM_EPSILON)
-        self.head = nn.Linear(config.width, choices, bias=False)
+        self.head = nn.Linear(config.width, read_off, bias=False)
 
     def forward(self, stream: Tensor) -> Tensor:
         """(…, width) to the same shape."""
         out: Tensor = stream + self.ffn(self.norm(stream))
         return out
 
-    def logits(self, stream: Tensor) -> Tensor:
-        """(…, choices) from a stream that went through `forward`."""
+    def read_off(self, stream: Tensor) -> Tensor:
+        """(…, READ_OFF of the stage) from a stream that went through `forward`."""
         out: Tensor = self.head(self.head_norm(stream))
         return out
 
@@ -109,6 +134,7 @@ class NestedNetwork(nn.Module):
     cos: Tensor
     sin: Tensor
     time_rates: Tensor
+    bar_steps: Tensor
 
     def __init__(self, config: NestedConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -134,15 +160,21 @@ class NestedNetwork(nn.Module):
         self.said_deltas = nn.Embedding(MAX_DELTA + 1, width)
         self.said_keys = nn.Embedding(KEYS + 3, width)
         self.said_lengths = nn.Embedding(LENGTHS + 1, width)
-        self.stages = nn.ModuleList(
-            Stage(config, choices) for choices in (ONSETS, KEYS, LENGTHS, FORCES)
-        )
+        self.looks_onset = nn.Embedding(LOOKS * (ONSETS + 1), width)
+        self.looks_key = nn.Embedding(LOOKS * (KEYS + 1), width)
+        self.looks_run = nn.Embedding(LOOKS * (LONGEST_RUN + 1), width)
+        self.said_looks_key = nn.Embedding(LOOKS * (KEYS + 1), width)
+        self.said_looks_length = nn.Embedding(LOOKS * (LENGTHS + 1), width)
+        self.said_looks_force = nn.Embedding(LOOKS * (FORCES + 1), width)
+        self.stages = nn.ModuleList(Stage(config, read_off) for read_off in READ_OFF)
         self.next_metre = nn.Linear(width, METRES, bias=False)
         self.first_metre = nn.Parameter(torch.zeros(METRES))
         cos, sin = rope_tables(config.context, config.head_dim)
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
         self.register_buffer("time_rates", _time_rates(config.head_dim), persistent=False)
+        bar_steps = torch.tensor([*BAR_STEPS.tolist(), 0])  # before the first there is no bar
+        self.register_buffer("bar_steps", bar_steps, persistent=False)
         self._initialize()
 
     def forward(
@@ -176,30 +208,41 @@ class NestedNetwork(nn.Module):
         out: Tensor = self.norm(x)
         return out
 
-    def chain(self, known: Tensor, rows: Tensor, deltas: Tensor) -> tuple[Tensor, ...]:
+    def chain(
+        self, known: Tensor, last: Tensor, rows: Tensor, deltas: Tensor
+    ) -> tuple[Tensor, ...]:
         """Logits of onset, key, length, force and next metre of `rows`, each (B, T, choices).
 
-        `known` (B, T, width) is the trunk's output before each of the rows.
+        `last` are the rows before each of them, and `known` (B, T, width) the trunk's output there.
         """
         x = self.stage(ONSET_STAGE, known)
-        onset = self.logits(ONSET_STAGE, x)
+        onset = self.onset_logits(x, last)
         x = self.stage(KEY_STAGE, self.say_onset(x, rows, deltas))
-        key, metre = self.logits(KEY_STAGE, x), self.metre_logits(x)
-        x = self.stage(LENGTH_STAGE, x + self.said_keys(rows[..., KEY]))
-        length = self.logits(LENGTH_STAGE, x)
-        x = self.stage(FORCE_STAGE, x + self.said_lengths(rows[..., LENGTH]))
-        return onset, key, length, self.logits(FORCE_STAGE, x), metre
+        key, metre = self.logits(KEY_STAGE, x, looks(rows, SAID_KEY)), self.metre_logits(x)
+        x = self.stage(LENGTH_STAGE, self.say_key(x, rows))
+        length = self.logits(LENGTH_STAGE, x, looks(rows, SAID_LENGTH))
+        x = self.stage(FORCE_STAGE, self.say_length(x, rows))
+        return onset, key, length, self.logits(FORCE_STAGE, x, looks(rows, SAID_FORCE)), metre
 
     def stage(self, number: int, stream: Tensor) -> Tensor:
         """One stage's work on the stream."""
         out: Tensor = self.stages[number](stream)
         return out
 
-    def logits(self, number: int, stream: Tensor) -> Tensor:
-        """What a stage says, from a stream that went through it."""
-        stage = self.stages[number]
-        assert isinstance(stage, Stage)
-        return stage.logits(stream)
+    def onset_logits(self, stream: Tensor, last: Tensor) -> Tensor:
+        """(…, ONSETS) from a stream that went through the onset stage, behind the rows `last`."""
+        scores = self._read_off(ONSET_STAGE, stream)
+        distances = scores[..., ONSETS + LOOKS :]
+        distance, reached = self._distances(last)
+        far = distances.gather(-1, distance) * reached
+        return _with_gates(scores, looks(last, SUGGESTED_ONSET), ONSETS) + far
+
+    def logits(self, number: int, stream: Tensor, suggested: Tensor) -> Tensor:
+        """(…, CHOICES of a later stage) from a stream that went through it.
+
+        `suggested` (…, LOOKS) is what each look suggests, the number of choices for nothing.
+        """
+        return _with_gates(self._read_off(number, stream), suggested, CHOICES[number])
 
     def metre_logits(self, stream: Tensor) -> Tensor:
         """The metre of the bar after the row's, from a stream that went through the key stage."""
@@ -216,7 +259,20 @@ class NestedNetwork(nn.Module):
             + self.said_phases(position % STEPS_A_BEAT)
             + self.said_metres(rows[..., METRE])
             + self.said_deltas(deltas.clamp(0, MAX_DELTA))
+            + _looked_up(self.said_looks_key, looks(rows, SAID_KEY))
         )
+        return out
+
+    def say_key(self, stream: Tensor, rows: Tensor) -> Tensor:
+        """Add the key of the next row."""
+        looked = _looked_up(self.said_looks_length, looks(rows, SAID_LENGTH))
+        out: Tensor = stream + self.said_keys(rows[..., KEY]) + looked
+        return out
+
+    def say_length(self, stream: Tensor, rows: Tensor) -> Tensor:
+        """Add the length of the next row."""
+        looked = _looked_up(self.said_looks_force, looks(rows, SAID_FORCE))
+        out: Tensor = stream + self.said_lengths(rows[..., LENGTH]) + looked
         return out
 
     def empty_cache(self) -> tuple[Tensor, Tensor]:
@@ -245,8 +301,24 @@ class NestedNetwork(nn.Module):
             + self.metres(rows[..., METRE])
             + self.aheads(rows[..., AHEAD])
             + self.deltas(deltas.clamp(0, MAX_DELTA))
+            + _looked_up(self.looks_onset, looks(rows, SUGGESTED_ONSET))
+            + _looked_up(self.looks_key, looks(rows, SUGGESTED_KEY))
+            + _looked_up(self.looks_run, looks(rows, RUN))
         )
         return out
+
+    def _read_off(self, number: int, stream: Tensor) -> Tensor:
+        stage = self.stages[number]
+        assert isinstance(stage, Stage)
+        return stage.read_off(stream)
+
+    def _distances(self, last: Tensor) -> tuple[Tensor, Tensor]:
+        """(…, ONSETS): steps from a row to each onset, and whether it is a note that can come."""
+        symbol = torch.arange(ONSETS, device=last.device)
+        line = self.bar_steps[last[..., METRE]][..., None] - POSITIONS
+        distance = symbol - last[..., POSITION, None] + torch.where(symbol < POSITIONS, 0, line)
+        reached = (distance >= 0) & (distance < DISTANCES) & (symbol < REST)
+        return torch.where(reached, distance, 0), reached
 
     def _turns(self, time: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]:
         """Cosines and signed sines (B, T, 1, heads, head_dim) for `rotate`."""
@@ -267,7 +339,9 @@ class NestedNetwork(nn.Module):
         # As in models/network.py; the chain's stream is of size 1, so what is said to it is larger.
         branch_std = 0.02 / (2 * self.config.layers) ** 0.5
         for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
+            if "looks" in name:
+                nn.init.zeros_(parameter)
+            elif parameter.dim() == 2:
                 ends_branch = name.endswith(("out.weight", "down.weight"))
                 std = 0.1 if name.startswith("said_") else branch_std if ends_branch else 0.02
                 nn.init.normal_(parameter, std=std)
@@ -277,6 +351,29 @@ def deltas_of(rows: Tensor) -> Tensor:
     """(B, T): steps from the row before each; the first has 0."""
     time = rows[..., TIME]
     return torch.diff(time, dim=-1, prepend=time[..., :1])
+
+
+def looks(rows: Tensor, first: int) -> Tensor:
+    """(…, LOOKS): a group of columns of models/nested/lookback.py."""
+    return rows[..., first : first + LOOKS]
+
+
+def _looked_up(table: nn.Embedding, numbers: Tensor) -> Tensor:
+    """The sum of an entry for each look, (…, width); each look has its part of the table."""
+    size = table.num_embeddings // LOOKS
+    entries = numbers + size * torch.arange(LOOKS, device=numbers.device)
+    summed = F.embedding_bag(entries.reshape(-1, LOOKS), table.weight, mode="sum")
+    return summed.view(*numbers.shape[:-1], -1)
+
+
+def _with_gates(scores: Tensor, suggested: Tensor, choices: int) -> Tensor:
+    """(…, choices): what was read off, and each look's gate added where it points."""
+    out = scores[..., :choices]
+    every = torch.arange(choices, device=scores.device)
+    for look in range(LOOKS):
+        gate = scores[..., choices + look, None]
+        out = out + gate * (suggested[..., look, None] == every)
+    return out
 
 
 def _time_rates(head_dim: int) -> Tensor:

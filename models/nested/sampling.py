@@ -10,7 +10,7 @@ before the last bar; the music does not end by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,14 +39,16 @@ from models.nested.events import (
     opened_at,
     opening,
 )
-from models.nested.network import (
-    FORCE_STAGE,
-    KEY_STAGE,
-    LENGTH_STAGE,
-    ONSET_STAGE,
-    NestedNetwork,
-    deltas_of,
+from models.nested.lookback import (
+    ALL_COLUMNS,
+    SAID_FORCE,
+    SAID_KEY,
+    SAID_LENGTH,
+    SUGGESTED_ONSET,
+    Lookback,
 )
+from models.nested.network import NestedNetwork, deltas_of, looks
+from models.nested.sizes import FORCE_STAGE, KEY_STAGE, LENGTH_STAGE, ONSET_STAGE
 from models.placing import BAR_STEPS, Integers
 from models.vocabulary import LOWEST_PITCH
 
@@ -97,40 +99,57 @@ class Writer:
         self._bar = _bar_of(rows)
         self._keys, self._values = network.empty_cache()
         self._held = 0  # rows in the cache
+        self._past = Lookback()  # of the same rows
 
     def write(self, first: Place) -> Iterator[tuple[int, int, int, int, int]]:
         """Notes as (bar, step, pitch, duration, level) at or after `first`, until the bars end."""
-        known = self._feed(self._rows)
+        known, last = self._feed(self._rows)
         while True:
             allowed = allowed_onsets(self._rows[-1], self._bar, self._metres, first)
             if not allowed.any():
                 return
-            row = self._row(known, allowed)
+            row = self._row(known, last, allowed)
             self._rows = np.concatenate((self._rows, row[None]))
             if row[KEY] < KEYS:
                 pitch = int(row[KEY]) + LOWEST_PITCH
                 yield self._bar, int(row[POSITION]), pitch, int(row[LENGTH]) + 1, int(row[FORCE])
-            known = self._feed(row[None])
+            known, last = self._feed(row[None])
 
-    def _row(self, known: Tensor, allowed: Mask) -> Integers:
-        """The next row, and the bar that it lies in."""
+    def _row(self, known: Tensor, behind: Tensor, allowed: Mask) -> Integers:
+        """The next row; `behind` is the last one with what it suggests, (1, 1, ALL_COLUMNS)."""
         network, pick, last = self._network, self._choice.pick, self._rows[-1]
         stream = network.stage(ONSET_STAGE, known)
-        row = self._placed(pick(network.logits(ONSET_STAGE, stream)[0, 0], allowed))
+        row = self._placed(pick(network.onset_logits(stream, behind)[0, 0], allowed))
         if row[KEY] == NO_KEY_REST:
             return row
-        said = torch.from_numpy(row)[None, None].to(known.device)
+        said = torch.zeros_like(behind)
+
+        def say(first: int, values: Iterable[int]) -> None:
+            numbers = torch.tensor(list(values))
+            said[0, 0, first : first + len(numbers)] = numbers
+
+        def told(number: int, first: int, allowed: Mask | None = None) -> int:
+            scores = network.logits(number, stream, looks(said, first))
+            return pick(scores[0, 0], allowed)
+
+        suggested = self._past.say_onset(int(row[ONSET]), int(row[TIME]))
+        say(0, row)
+        say(SAID_KEY, suggested)
         delta = torch.tensor([[int(row[TIME] - last[TIME])]], device=known.device)
         stream = network.stage(KEY_STAGE, network.say_onset(stream, said, delta))
         higher = np.ones(KEYS, dtype=bool)
         if row[ONSET] == last[POSITION] and last[KEY] < KEYS:
             higher[: last[KEY] + 1] = False
-        row[KEY] = pick(network.logits(KEY_STAGE, stream)[0, 0], higher)
-        stream = network.stage(LENGTH_STAGE, stream + network.said_keys(_said(row[KEY], stream)))
-        row[LENGTH] = pick(network.logits(LENGTH_STAGE, stream)[0, 0])
-        said_length = network.said_lengths(_said(row[LENGTH], stream))
-        stream = network.stage(FORCE_STAGE, stream + said_length)
-        row[FORCE] = pick(network.logits(FORCE_STAGE, stream)[0, 0])
+        row[KEY] = told(KEY_STAGE, SAID_KEY, higher)
+        lengths, forces = self._past.say_key(int(row[TIME]), int(row[KEY]), suggested)
+        say(0, row)
+        say(SAID_LENGTH, lengths)
+        say(SAID_FORCE, forces)
+        stream = network.stage(LENGTH_STAGE, network.say_key(stream, said))
+        row[LENGTH] = told(LENGTH_STAGE, SAID_LENGTH)
+        say(0, row)
+        stream = network.stage(FORCE_STAGE, network.say_length(stream, said))
+        row[FORCE] = told(FORCE_STAGE, SAID_FORCE)
         return row
 
     def _placed(self, onset: int) -> Integers:
@@ -151,24 +170,27 @@ class Writer:
         row[TIME] = time + row[POSITION]
         return row
 
-    def _feed(self, rows: Integers) -> Tensor:
-        """Take in the newest rows; (1, 1, width), what is known after the last."""
+    def _feed(self, rows: Integers) -> tuple[Tensor, Tensor]:
+        """Take in the newest rows; what is known after the last, (1, 1, width), and that row."""
         context = self._network.config.context
         if self._held + len(rows) > context:
             start = opening(self._rows, len(self._rows), room=context // 2)
             rows, self._held = opened_at(self._rows, start), 0
+            self._past = Lookback()
         before = self._rows[-len(rows) - 1 :] if self._held else rows
         deltas = deltas_of(torch.from_numpy(before)[None])[:, -len(rows) :]
+        heard = np.zeros((len(rows), ALL_COLUMNS), dtype=np.int64)
+        heard[:, :COLUMNS] = rows
+        for number, row in enumerate(rows.tolist()):
+            self._past.hear(row)
+            heard[number, SUGGESTED_ONSET:SAID_KEY] = self._past.suggested
         device = self._keys.device
+        fed = torch.from_numpy(heard)[None].to(device)
         known: Tensor = self._network(
-            torch.from_numpy(rows)[None].to(device),
-            deltas.to(device),
-            keys=self._keys,
-            values=self._values,
-            start=self._held,
+            fed, deltas.to(device), keys=self._keys, values=self._values, start=self._held
         )
         self._held += len(rows)
-        return known[:, -1:]
+        return known[:, -1:], fed[:, -1:]
 
 
 def allowed_onsets(last: Integers, bar: int, metres: Integers, first: Place) -> Mask:
@@ -199,7 +221,3 @@ def _bar_of(rows: Integers) -> int:
     onsets = rows[1:, ONSET]
     crossed = np.where(onsets < REST, onsets // POSITIONS, onsets - REST + 1)
     return int(crossed.sum()) - 1
-
-
-def _said(value: int, stream: Tensor) -> Tensor:
-    return torch.tensor([[int(value)]], device=stream.device)

@@ -18,15 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.augment import MAX_LEAD_BARS, Chances, augmented
-from models.nested.events import (
-    AHEAD,
-    COLUMNS,
-    KEY,
-    KEYS,
-    LENGTH,
-    TIME,
-    encode,
-)
+from models.nested.events import AHEAD, COLUMNS, KEY, KEYS, LENGTH, TIME, encode
+from models.nested.lookback import ALL_COLUMNS, suggestions
 from models.note_cache import Shelf, Shelves
 from models.placing import BAR, BAR_STEPS, METRE_LIST, Bars, Integers, Placed, place
 
@@ -74,9 +67,9 @@ class EventWindows:
     def draw(
         self, generator: np.random.Generator, *, count: int, length: int, chances: Chances
     ) -> Integers:
-        """`count` windows (count, length, COLUMNS + 1), each from a corpus drawn by weight."""
+        """`count` windows (count, length, ALL_COLUMNS), each from a corpus drawn by weight."""
         chosen = generator.choice(len(self.sources), size=count, p=self.shares)
-        windows = np.zeros((count, length, COLUMNS + 1), dtype=np.int64)
+        windows = np.zeros((count, length, ALL_COLUMNS), dtype=np.int64)
         for row, index in enumerate(chosen):
             filled = 0
             time = 0
@@ -93,7 +86,7 @@ class EventWindows:
 def segment(
     source: Source, generator: np.random.Generator, *, room: int, chances: Chances
 ) -> Integers:
-    """START, music from a bar line on, END if the piece ends within the room."""
+    """START, music from a bar line on, END if the piece ends within the room; (n, ALL_COLUMNS)."""
     metre = int(generator.choice(len(source.by_metre), p=source.metre_shares))
     bar = int(generator.choice(source.by_metre[metre]))
     piece = int(source.piece_of[bar])
@@ -126,7 +119,7 @@ def segment(
     rows = np.concatenate((rows, held), axis=1)
     if generator.random() < chances.hold:
         hold(rows, at=int(generator.integers(len(rows))))
-    return rows
+    return np.concatenate((rows, np.array(suggestions(rows.tolist()))), axis=1)
 
 
 def without_lead(placed: Placed) -> Placed:

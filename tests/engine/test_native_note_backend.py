@@ -17,12 +17,10 @@ from engine.measured import drawn_rows
 from engine.native_backend import paths, unfit
 from engine.native_note_backend import NativeNoteBackend
 from engine.protocol import Continue, Controls, Meter, Note, Prompt
-from engine.row_tables import LONGEST_PERIOD, MAX_DELTA, SHORTEST_PERIOD
 from engine.rows import NoteBackend, Row, Rows
 from engine.tokens import Placed, Tokenizer
 from engine.torch_note_backend import TorchNoteBackend
 from models.checkpoint import Checkpoint, save_checkpoint
-from models.nested import network as nested
 from models.nested.network import NestedConfig, NestedNetwork
 from models.vocabulary import standard_vocabulary
 
@@ -52,6 +50,8 @@ def network() -> NestedNetwork:
     for name, parameter in network.named_parameters():
         if parameter.dim() == 1:
             parameter.data *= 1 + 0.2 * torch.randn(parameter.shape)
+        elif "looks" in name:  # which are zero at first
+            parameter.data.normal_(std=0.1)
         elif not name.startswith("said_"):  # which are large from the first
             parameter.data *= 6
     return network
@@ -133,12 +133,6 @@ def test_it_says_what_the_reference_says(network: NestedNetwork, weights: dict[s
     assert np.mean(same) > 0.95
 
 
-def test_the_numbers_that_need_torch_are_those_of_the_network() -> None:
-    assert MAX_DELTA == nested.MAX_DELTA
-    assert SHORTEST_PERIOD == nested.SHORTEST_PERIOD
-    assert LONGEST_PERIOD == nested.LONGEST_PERIOD
-
-
 def test_every_instruction_set_gives_the_same_bits(weights: dict[str, Any]) -> None:
     found = []
     for path in paths():
@@ -187,7 +181,8 @@ def test_after_any_history_the_logits_are_those_of_a_cold_cache(
             held = int(action[1] * held)
             fed.rewind(held)
         elif action == "chain":
-            chain(fed, ROWS[1])
+            if held:
+                chain(fed, ROWS[1])
         elif held + action > CONTEXT:
             with pytest.raises(ValueError, match=f"holds {CONTEXT}"):
                 fed.append([ROWS[1]] * action)
@@ -206,7 +201,7 @@ def test_what_cannot_be_taken_is_refused_and_changes_nothing(weights: dict[str, 
     for wrong in (ROWS[3]._replace(key=-1), ROWS[3]._replace(delta=-5000)):
         with pytest.raises(ValueError, match="no entry for"):
             backend.append([wrong])
-        with pytest.raises(ValueError, match="cannot be added to 3 rows"):
+        with pytest.raises(ValueError, match="no entry for"):
             backend.next(wrong)
     with pytest.raises(ValueError, match="no entry for"):
         backend.say_key(5000)

@@ -34,7 +34,9 @@ def network() -> NestedNetwork:
     torch.manual_seed(5)
     network = NestedNetwork(NestedConfig(**SHAPE)).eval().requires_grad_(False)
     for name, parameter in network.named_parameters():
-        if parameter.dim() == 2 and not name.startswith("said_"):
+        if "looks" in name:
+            parameter.data.normal_(std=0.1)
+        elif parameter.dim() == 2 and not name.startswith("said_"):
             parameter.data *= 6
     return network
 

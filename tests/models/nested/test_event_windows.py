@@ -21,6 +21,7 @@ from models.nested.events import (
     decode,
     encode,
 )
+from models.nested.lookback import ALL_COLUMNS, SUGGESTED_ONSET, suggestions
 from models.nested.windows import HELD, EventWindows, hold, without_lead
 from models.note_cache import open_shelves
 from models.placing import Placed
@@ -47,7 +48,7 @@ def draw(windows, seed, *, chances=PLAIN, count=2, length=48):
 @given(seed=st.integers(0, 10_000))
 def test_windows_are_full_of_segments_that_can_be_read(windows, seed):
     for window in draw(windows, seed, chances=Chances()):
-        assert window.shape == (48, COLUMNS + 1)
+        assert window.shape == (48, ALL_COLUMNS)
         starts = np.flatnonzero(window[:, KEY] == NO_KEY_START)
         assert starts[0] == 0
         for start, stop in zip(starts, [*starts[1:], len(window)], strict=True):
@@ -58,6 +59,7 @@ def test_windows_are_full_of_segments_that_can_be_read(windows, seed):
                 decode(rows)
             if stop < len(window):
                 assert rows[-1, ONSET] == END
+            assert suggestions(rows.tolist()) == window[start:stop, SUGGESTED_ONSET:].tolist()
         assert (np.diff(window[:, TIME]) >= 0).all()
 
 

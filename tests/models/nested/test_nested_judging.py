@@ -125,7 +125,7 @@ def test_an_answer_keeps_to_its_time_and_to_the_grammar(seed, from_bar, beats, m
 
 def test_an_answer_longer_than_the_context_goes_on():
     judge = NestedJudge(network(context=32), V, temperature=0.3)
-    answer = judge.answer(tune(ends=False), from_beat=16, until_beat=400, seed=1)
+    answer = judge.answer(tune(ends=False), from_beat=16, until_beat=600, seed=1)
     assert len(answer) > 64
 
 

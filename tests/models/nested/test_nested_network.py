@@ -5,16 +5,18 @@ import pytest
 import torch
 
 from models.architectures import event_nats
-from models.nested.events import COLUMNS, KEY, LENGTH, TIME, encode
-from models.nested.network import (
-    FORCE_STAGE,
-    KEY_STAGE,
-    LENGTH_STAGE,
-    ONSET_STAGE,
-    NestedConfig,
-    NestedNetwork,
-    deltas_of,
+from models.nested.events import KEY, LENGTH, ONSETS, POSITION, POSITIONS, TIME, encode
+from models.nested.lookback import (
+    ALL_COLUMNS,
+    LOOKS,
+    SAID_FORCE,
+    SAID_KEY,
+    SAID_LENGTH,
+    SUGGESTED_ONSET,
+    suggestions,
 )
+from models.nested.network import NestedConfig, NestedNetwork, deltas_of, looks
+from models.nested.sizes import FORCE_STAGE, KEY_STAGE, LENGTH_STAGE, ONSET_STAGE
 from models.nested.windows import HELD
 from models.placing import Placed
 
@@ -32,7 +34,14 @@ def tune(bars=8, *, later=0):
     notes = [(bar, 12 * n, 60 + 4 * n, 12, 9) for bar in range(bars) for n in range(4)]
     rows = encode(Placed(np.array(notes), np.full(bars, 3)), ends=True)
     rows[:, TIME] += later
-    return torch.from_numpy(rows)[None]
+    return seen_back(rows)
+
+
+def seen_back(rows):
+    """A batch of one, with what the past suggests."""
+    held = np.zeros((len(rows), 1), dtype=np.int64)
+    columns = np.concatenate((rows, held, suggestions(rows.tolist())), axis=1)
+    return torch.from_numpy(columns)[None]
 
 
 @torch.no_grad()
@@ -74,9 +83,9 @@ def test_a_field_sees_the_fields_before_it_alone(network):
     deltas = deltas_of(rows)
     known = network(rows[:, :-1], deltas[:, :-1])
     told = rows[:, 1:].clone()
-    before = network.chain(known, told, deltas[:, 1:])
+    before = network.chain(known, rows[:, :-1], told, deltas[:, 1:])
     told[..., KEY] = 40
-    after = network.chain(known, told, deltas[:, 1:])
+    after = network.chain(known, rows[:, :-1], told, deltas[:, 1:])
     same = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
     # onset, key, length, force, next metre
     assert same == [True, True, False, False, True]
@@ -87,25 +96,58 @@ def test_stage_after_stage_is_the_chain(network):
     rows = tune()[:, :6]
     deltas = deltas_of(rows)
     known = network(rows[:, :-1], deltas[:, :-1])
-    told, steps = rows[:, 1:], deltas[:, 1:]
-    onset, key, length, force, _ = network.chain(known, told, steps)
+    last, told, steps = rows[:, :-1], rows[:, 1:], deltas[:, 1:]
+    onset, key, length, force, _ = network.chain(known, last, told, steps)
     stream = network.stage(ONSET_STAGE, known)
-    assert torch.allclose(network.logits(ONSET_STAGE, stream), onset)
+    assert torch.allclose(network.onset_logits(stream, last), onset)
     stream = network.stage(KEY_STAGE, network.say_onset(stream, told, steps))
-    assert torch.allclose(network.logits(KEY_STAGE, stream), key)
-    stream = network.stage(LENGTH_STAGE, stream + network.said_keys(told[..., KEY]))
-    assert torch.allclose(network.logits(LENGTH_STAGE, stream), length)
-    stream = network.stage(FORCE_STAGE, stream + network.said_lengths(told[..., LENGTH]))
-    assert torch.allclose(network.logits(FORCE_STAGE, stream), force)
+    assert torch.allclose(network.logits(KEY_STAGE, stream, looks(told, SAID_KEY)), key)
+    stream = network.stage(LENGTH_STAGE, network.say_key(stream, told))
+    assert torch.allclose(network.logits(LENGTH_STAGE, stream, looks(told, SAID_LENGTH)), length)
+    stream = network.stage(FORCE_STAGE, network.say_length(stream, told))
+    assert torch.allclose(network.logits(FORCE_STAGE, stream, looks(told, SAID_FORCE)), force)
+
+
+@torch.no_grad()
+def test_a_gate_raises_what_its_look_suggests_and_nothing_else(network):
+    rows = tune()
+    last, look, opened = rows[:, 8:9], 0, 1.5
+    symbol = int(last[0, 0, SUGGESTED_ONSET + look])
+    assert symbol < ONSETS
+    stream = torch.ones(1, 1, CONFIG.width)
+    before = network.onset_logits(stream, last)
+    # The stream is all ones when it is normed, so that a row of equal numbers adds up to `opened`.
+    network.stages[ONSET_STAGE].head.weight[ONSETS + look] += opened / CONFIG.width
+    raised = network.onset_logits(stream, last) - before
+    assert raised[0, 0, symbol] == pytest.approx(opened, rel=1e-4)
+    raised[0, 0, symbol] = 0
+    assert not raised.any()
+
+
+@torch.no_grad()
+def test_a_distance_is_one_thing_at_any_place_in_the_bar(network):
+    rows, quaver = tune(), 6
+    stream = torch.ones(1, rows.shape[1], CONFIG.width)
+    before = network.onset_logits(stream, rows)
+    network.stages[ONSET_STAGE].head.weight[ONSETS + LOOKS + quaver] += 1 / CONFIG.width
+    raised = (network.onset_logits(stream, rows) - before)[0]
+    for row, scores in zip(rows[0, 1:5], raised[1:5], strict=True):  # on each crotchet
+        assert scores.nonzero().flatten().tolist() == [int(row[POSITION]) + quaver]
+    tied = rows[:, 4:5].clone()
+    tied[..., POSITION] = 45  # three steps before the line
+    before = network.onset_logits(stream[:, :1], tied)
+    network.stages[ONSET_STAGE].head.weight[ONSETS + LOOKS + quaver] += 1 / CONFIG.width
+    raised = (network.onset_logits(stream[:, :1], tied) - before)[0, 0]
+    # 51 steps into a bar of 48: in this network's next bar, or in this one were it so long.
+    assert raised.nonzero().flatten().tolist() == [51, POSITIONS + 3]
 
 
 @torch.no_grad()
 def test_what_is_no_note_costs_an_onset_alone_and_a_held_length_nothing(network):
     rows = tune(bars=2)
-    window = torch.cat((rows, torch.zeros(1, rows.shape[1], 1, dtype=torch.int64)), dim=2)
-    assert window.shape[2] == COLUMNS + 1
-    window[0, 3, HELD] = 1
-    nats = event_nats(network, window)[0]
+    assert rows.shape[2] == ALL_COLUMNS
+    rows[0, 3, HELD] = 1
+    nats = event_nats(network, rows)[0]
     assert nats.shape == (9, 4)
     assert (nats[-1] > 0).tolist() == [True, False, False, False]  # the end
     assert (nats[2] > 0).tolist() == [True, True, False, True]  # the held one
