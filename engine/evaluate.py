@@ -21,7 +21,7 @@ from engine.backends import NAMES, open_model
 from engine.decoder import Decoder
 from engine.judging import FlatJudge, LiveAnswerer
 from engine.rows import NoteBackend
-from models.corpus import SPLITS, Corpora, CorpusError, find_pieces, open_corpora
+from models.corpus import SPLITS, CorpusError, find_pieces
 from models.description import CheckpointError, beside, default_checkpoint, read_description
 from models.evaluation.bits import NoBits
 from models.evaluation.copying import Longs, text_of
@@ -29,7 +29,7 @@ from models.evaluation.pieces import Split
 from models.evaluation.suite import Figures, Model, Style, evaluate_style, overall
 from models.evaluation.table import as_json, as_text
 from models.judged import Judged, Piece
-from models.vocabulary import standard_vocabulary
+from models.note_cache import Shelves, open_shelves
 
 PIECES, PLACES = 24, 4
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags."""
     add = parser.add_argument
     add("--data", type=Path, required=True, help="a folder or zip of MIDI, as `segue train` takes")
-    add("--cache", type=Path, help="where tokens are kept (default: your user's cache folder)")
+    add("--cache", type=Path, help="where notes are kept (default: your user's cache folder)")
     add("--copyleft", action="store_true", help="read a curated folder's copyleft corpora too")
     add("--checkpoint", type=Path, help="a checkpoint instead of the one that ships")
     add("--backend", choices=NAMES, default="auto", help="what plays it (default: the fastest)")
@@ -66,19 +66,19 @@ def run(args: argparse.Namespace) -> int:
     begun_s = time.monotonic()
     try:
         evaluated = open_evaluated(args.checkpoint, backend=args.backend)
-        styles = styles_of(args)  # before the data is tokenized, which may take minutes
+        styles = styles_of(args)  # before the data is read, which may take minutes
         cache = args.cache or cache_of(args.data)
-        corpora = open_corpora(args.data, cache, copyleft=args.copyleft)
-        styles = readable(styles, corpora, args)
+        shelves = open_shelves(args.data, cache, copyleft=args.copyleft)
+        styles = readable(styles, shelves, args)
     except (CheckpointError, CorpusError) as error:
         print(f"segue evaluate: {error}", file=sys.stderr)
         return 2
-    say(f"{evaluated.name} on {evaluated.backend}, {corpora.report()}")
-    text, copied_from = training_text(corpora, evaluated.trained_on)
+    say(f"{evaluated.name} on {evaluated.backend}, {shelves.report()}")
+    text, copied_from = training_text(shelves, evaluated.trained_on)
     figures: dict[str, Figures] = {}
     try:
         for name in styles:
-            style = style_of(corpora, name, args)
+            style = style_of(shelves, name, args)
             figures[name] = evaluate_style(
                 style, evaluated.model, text=text, places=args.places, seed=args.seed, say=say
             )
@@ -150,20 +150,19 @@ def styles_of(args: argparse.Namespace) -> list[str]:
     return args.styles or there
 
 
-def readable(styles: Sequence[str], corpora: Corpora, args: argparse.Namespace) -> list[str]:
+def readable(styles: Sequence[str], shelves: Shelves, args: argparse.Namespace) -> list[str]:
     """The corpora of which something could be read; raises CorpusError where there are none."""
-    found = [name for name in styles if len(corpora.by_name[name][args.split])]
+    found = [name for name in styles if len(shelves.by_name[name][args.split])]
     if not found:
         raise CorpusError(
-            f"no piece of the {args.split} split can be judged; left out were {corpora.left_out}"
+            f"no piece of the {args.split} split can be judged; left out were {shelves.left_out}"
         )
     return found
 
 
-def style_of(corpora: Corpora, name: str, args: argparse.Namespace) -> Style:
+def style_of(shelves: Shelves, name: str, args: argparse.Namespace) -> Style:
     """Some pieces of a corpus, drawn by the seed, and all that baselines may know."""
-    words = standard_vocabulary()
-    splits = {split: Split(tokens, words) for split, tokens in corpora.by_name[name].items()}
+    splits = {split: Split(shelf) for split, shelf in shelves.by_name[name].items()}
     asked = splits[args.split]
     random = np.random.default_rng(args.seed)
     drawn = sorted(random.permutation(len(asked))[: args.pieces].tolist())
@@ -175,20 +174,17 @@ def style_of(corpora: Corpora, name: str, args: argparse.Namespace) -> Style:
     )
 
 
-def training_text(corpora: Corpora, trained_on: Sequence[str]) -> tuple[Longs, list[str]]:
+def training_text(shelves: Shelves, trained_on: Sequence[str]) -> tuple[Longs, list[str]]:
     """What a checkpoint may have copied from: its own corpora where they are known and here."""
-    names = [name for name in corpora.by_name if name in trained_on] or list(corpora.by_name)
-    words = standard_vocabulary()
-    pieces = [
-        piece for name in names for piece in _all(Split(corpora.by_name[name]["train"], words))
-    ]
+    names = [name for name in shelves.by_name if name in trained_on] or list(shelves.by_name)
+    pieces = [piece for name in names for piece in _all(Split(shelves.by_name[name]["train"]))]
     return text_of(pieces), names
 
 
 def cache_of(data: Path) -> Path:
     """A folder of its own for each data folder."""
     place = "".join(c if c.isalnum() else "_" for c in str(data.resolve()))
-    return platformdirs.user_cache_path("segue") / "tokens" / place[-100:]
+    return platformdirs.user_cache_path("segue") / "notes" / place[-100:]
 
 
 def say(line: str) -> None:

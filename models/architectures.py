@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.augment import PLAIN, Chances
-from models.corpus import open_corpora
 from models.nested.events import (
     AHEAD,
     FORCE,
@@ -35,8 +34,7 @@ from models.nested.network import NestedConfig, NestedNetwork, deltas_of
 from models.nested.windows import HELD, EventWindows
 from models.network import Network, NetworkConfig
 from models.note_cache import open_shelves
-from models.vocabulary import standard_vocabulary
-from models.windows import Windows
+from models.windows import LEARNT, TOKEN, TokenWindows
 
 VALIDATION_SEED = 20_001  # the same windows in every run, so that runs compare
 IGNORED = -100
@@ -77,50 +75,10 @@ class Architecture:
     view: Callable[..., DataView]  # (data, cache, *, copyleft)
 
 
-class TokenView:
-    """REMI tokens for the flat network."""
+class _ShelvesView:
+    """A data folder as windows of notes, whatever their rows are."""
 
-    unit = "token"
-    fields: tuple[str, ...] = ("all",)
-
-    def __init__(self, data: Path, cache: Path, *, copyleft: bool) -> None:
-        self.corpora = open_corpora(data, cache, copyleft=copyleft)
-        self.weights = self.corpora.weights
-        vocabulary = standard_vocabulary()
-        self.train = Windows(self.corpora, vocabulary, split="train")
-        self.valid = Windows(self.corpora, vocabulary, split="valid")
-        self.held_out = bool(self.valid.sources)
-        if not self.held_out:
-            self.valid = self.train
-
-    def report(self) -> str:
-        """One line about what was read and what was left out."""
-        return self.corpora.report()
-
-    def draw(self, generator: np.random.Generator, *, count: int, length: int) -> Tensor:
-        """(count, length + 1) tokens."""
-        drawn = self.train.draw(generator, count=count, length=length + 1, transpose=True)
-        return torch.from_numpy(drawn)
-
-    def validation(self, *, count: int, length: int) -> Tensor:
-        """(count, length + 1) tokens."""
-        generator = np.random.default_rng(VALIDATION_SEED)
-        drawn = self.valid.draw(generator, count=count, length=length + 1, transpose=False)
-        return torch.from_numpy(drawn)
-
-    def losses(self, network: AnyNetwork, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Nats of all tokens, and how many."""
-        targets = windows[:, 1:].flatten()
-        logits = network(windows[:, :-1]).float().flatten(0, 1)
-        loss = F.cross_entropy(logits, targets, reduction="sum")
-        return loss[None], torch.tensor([targets.numel()], device=loss.device)
-
-
-class NoteView:
-    """Events, one a note, for the nested network."""
-
-    unit = "note"
-    fields: tuple[str, ...] = ("onset", "pitch", "duration", "velocity")
+    windows: type[TokenWindows] | type[EventWindows]
 
     def __init__(
         self, data: Path, cache: Path, *, copyleft: bool, chances: Chances | None = None
@@ -128,8 +86,8 @@ class NoteView:
         self.shelves = open_shelves(data, cache, copyleft=copyleft)
         self.weights = self.shelves.weights
         self.chances = chances or Chances()
-        self.train = EventWindows(self.shelves, split="train")
-        self.valid = EventWindows(self.shelves, split="valid")
+        self.train = self.windows(self.shelves, split="train")
+        self.valid = self.windows(self.shelves, split="valid")
         self.held_out = bool(self.valid.sources)
         if not self.held_out:
             self.valid = self.train
@@ -148,6 +106,30 @@ class NoteView:
         generator = np.random.default_rng(VALIDATION_SEED)
         windows = self.valid.draw(generator, count=count, length=length + 1, chances=PLAIN)
         return torch.from_numpy(windows)
+
+
+class TokenView(_ShelvesView):
+    """REMI tokens for the flat network."""
+
+    unit = "token"
+    fields: tuple[str, ...] = ("all",)
+
+    windows = TokenWindows
+
+    def losses(self, network: AnyNetwork, windows: Tensor) -> tuple[Tensor, Tensor]:
+        """Nats of all tokens that are to be learnt, and how many."""
+        tokens = windows[..., TOKEN]
+        learnt = windows[:, 1:, LEARNT] == 1
+        nats = _nats(network(tokens[:, :-1]), tokens[:, 1:], learnt)
+        return nats.sum()[None], learnt.sum()[None]
+
+
+class NoteView(_ShelvesView):
+    """Events, one a note, for the nested network."""
+
+    unit = "note"
+    fields: tuple[str, ...] = ("onset", "pitch", "duration", "velocity")
+    windows = EventWindows
 
     def losses(self, network: AnyNetwork, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Nats of onset (bar lines, metres and ends among it), pitch, duration, velocity."""

@@ -13,8 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import sys
 import zipfile
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -24,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.corpus import PIECES_A_TASK, SPLITS, CorpusError, Piece, find_pieces, fingerprint
+from models.corpus import SPLITS, CorpusError, Piece, find_pieces
 from models.files import replacing
 from models.performance import NOTE, Performance, performance_of
 from models.placing import Bars
@@ -32,6 +34,8 @@ from models.scores import ScoreError
 
 NOTES_FORMAT = "notes 1"  # change it when the arrays of a piece change
 SUMMARY_NAME = "notes.json"
+PIECES_A_TASK = 32
+ARRAYS = ("notes", "bars", "pieces")
 BAR = np.dtype([("start", "<f8"), ("metre", "u1")])
 PIECE = np.dtype([("note", "<i8"), ("bar", "<i8"), ("finest", "<i4"), ("bpm", "<f4")])
 #: Of two equal pieces the one that is tested on stays.
@@ -45,6 +49,21 @@ class Shelf:
     notes: NDArray[Any]  # of NOTE
     bars: NDArray[Any]  # of BAR
     pieces: NDArray[Any]  # of PIECE, and one more
+
+    @classmethod
+    def of(cls, performances: Sequence[Performance]) -> Shelf:
+        """Put performances end to end."""
+        pieces = np.zeros(len(performances) + 1, dtype=PIECE)
+        pieces["note"][1:] = np.cumsum([len(p.notes) for p in performances])
+        pieces["bar"][1:] = np.cumsum([len(p.bars.starts) for p in performances])
+        pieces["finest"][:-1] = [p.bars.finest for p in performances]
+        pieces["bpm"][:-1] = [p.bpm for p in performances]
+        bars = np.zeros(int(pieces["bar"][-1]), dtype=BAR)
+        if performances:
+            bars["start"] = np.concatenate([p.bars.starts for p in performances])
+            bars["metre"] = np.concatenate([p.bars.metres for p in performances])
+        notes = [np.zeros(0, dtype=NOTE), *(p.notes for p in performances)]
+        return cls(np.concatenate(notes), bars, pieces)
 
     def __len__(self) -> int:
         return len(self.pieces) - 1
@@ -84,7 +103,7 @@ class Shelves:
 def open_shelves(data: Path, cache: Path, *, copyleft: bool = False, workers: int = 2) -> Shelves:
     """The notes of a data folder, from the cache if it still fits; raises CorpusError."""
     pieces, weights = find_pieces(data, copyleft=copyleft)
-    expected = fingerprint(pieces, NOTES_FORMAT)
+    expected = fingerprint(pieces)
     summary_path = cache / SUMMARY_NAME
     try:
         summary = json.loads(summary_path.read_text(encoding="utf-8"))
@@ -106,9 +125,21 @@ def open_shelves(data: Path, cache: Path, *, copyleft: bool = False, workers: in
     return Shelves(by_name=by_name, weights=shares, left_out=summary["left_out"])
 
 
+def fingerprint(pieces: list[Piece]) -> str:
+    """What a cache was made from; another file, size or time is another one."""
+    digest = hashlib.sha256(NOTES_FORMAT.encode())
+    for path in sorted({piece.path for piece in pieces}):
+        stat = path.stat() if path.exists() else None
+        digest.update(f"{path} {stat and (stat.st_size, stat.st_mtime_ns)}\n".encode())
+    for piece in pieces:
+        digest.update(f"{piece.corpus} {piece.split} {piece.path.name} {piece.name}\n".encode())
+    return digest.hexdigest()
+
+
 def _read_all(pieces: list[Piece], cache: Path, *, workers: int) -> dict[str, int]:
     """Fill the cache; returns the count of pieces left out by reason."""
     left_out: Counter[str] = Counter()
+    done = 0
     heard: set[bytes] = set()
     context = multiprocessing.get_context("spawn")  # forking beside torch's threads may hang
     corpus = ""
@@ -130,7 +161,9 @@ def _read_all(pieces: list[Piece], cache: Path, *, workers: int) -> dict[str, in
                             else:
                                 heard.add(digest)
                                 found.append(performance)
-                    _store(cache, corpus, split, found)
+                    _store(cache, corpus, split, Shelf.of(found))
+                    done += len(group)
+                print(f"read {done} of {len(pieces)} pieces", file=sys.stderr, flush=True)
     except BrokenProcessPool as error:
         raise CorpusError(f"a file of the corpus {corpus} crashes the MIDI reader") from error
     except OSError as error:
@@ -163,33 +196,20 @@ def _read(pieces: list[Piece]) -> tuple[list[tuple[Performance, bytes]], Counter
     return found, reasons
 
 
-def _store(cache: Path, corpus: str, split: str, performances: list[Performance]) -> None:
-    pieces = np.zeros(len(performances) + 1, dtype=PIECE)
-    pieces["note"][1:] = np.cumsum([len(p.notes) for p in performances])
-    pieces["bar"][1:] = np.cumsum([len(p.bars.starts) for p in performances])
-    pieces["finest"][:-1] = [p.bars.finest for p in performances]
-    pieces["bpm"][:-1] = [p.bpm for p in performances]
-    bars = np.zeros(int(pieces["bar"][-1]), dtype=BAR)
-    if performances:
-        bars["start"] = np.concatenate([p.bars.starts for p in performances])
-        bars["metre"] = np.concatenate([p.bars.metres for p in performances])
-    notes = [np.zeros(0, dtype=NOTE), *(p.notes for p in performances)]
-    arrays = {"notes": np.concatenate(notes), "bars": bars, "pieces": pieces}
-    for name, array in arrays.items():
+def _store(cache: Path, corpus: str, split: str, shelf: Shelf) -> None:
+    for name, array in zip(ARRAYS, (shelf.notes, shelf.bars, shelf.pieces), strict=True):
         # Replaced rather than overwritten: a training that still maps the old file lives on.
         with replacing(cache / f"{corpus}.{split}.{name}.npy") as part, part.open("wb") as file:
             np.save(file, array)
 
 
 def _load(cache: Path, corpus: str, split: str) -> Shelf:
+    paths = {name: cache / f"{corpus}.{split}.{name}.npy" for name in ARRAYS}
     try:
-        pieces = np.load(cache / f"{corpus}.{split}.pieces.npy")
+        pieces = np.load(paths["pieces"])
         # An empty array cannot be mapped.
         mode: Literal["r"] | None = "r" if len(pieces) > 1 else None
-        notes, bars = (
-            np.load(cache / f"{corpus}.{split}.{name}.npy", mmap_mode=mode)
-            for name in ("notes", "bars")
-        )
+        notes, bars = (np.load(paths[name], mmap_mode=mode) for name in ("notes", "bars"))
     except (OSError, ValueError, EOFError) as error:
         raise CorpusError(f"the cache of notes {cache} is damaged ({error}); delete it") from error
     return Shelf(notes=notes, bars=bars, pieces=pieces)

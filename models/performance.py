@@ -26,7 +26,7 @@ NOTE = np.dtype(
     ]
 )
 USUAL_BPM = 120.0  # MIDI's own, where a file says nothing
-MAX_BARS = 20_000
+MAX_BARS = 20_000  # every empty bar costs tokens; one stray far note would be nothing but those
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,10 +35,12 @@ TOLERANCE = 1e-6
 
 Integers = NDArray[np.int64]
 
+#: The velocity that each level stands for.
+VELOCITIES = np.array([int(127 * k / VELOCITY_LEVELS) for k in range(1, VELOCITY_LEVELS + 1)])
+
 
 def _velocity_levels() -> Integers:
-    values = np.array([int(127 * k / VELOCITY_LEVELS) for k in range(1, VELOCITY_LEVELS + 1)])
-    distance = np.abs(values[None] - np.arange(128)[:, None])
+    distance = np.abs(VELOCITIES[None] - np.arange(128)[:, None])
     levels: Integers = VELOCITY_LEVELS - 1 - np.argmin(distance[:, ::-1], axis=1)
     return levels  # a tie goes to the louder
 

@@ -1,11 +1,11 @@
 """The words of the model: MidiTok's REMI vocabulary as a plain value.
 
 Knows which token has which number, and what each means in pitches, steps, velocities and metres.
-Knows no notes, files or networks. MidiTok itself is imported only by `build_tokenizer`, which
-training calls; a live player reads the same vocabulary from the checkpoint and never needs it.
+Knows no notes, files or networks. MidiTok itself is nowhere imported but in the tests, which hold
+our words and our rounding to it; a live player reads the vocabulary from the checkpoint.
 
-How MidiTok quantizes (version 3.1, read in its source and tried out), for whoever writes the
-live tokenizer:
+How MidiTok quantizes (version 3.1, read in its source and tried out), for whoever writes a
+tokenizer:
 
 *Grammar.*  ``Bar TimeSig (Position (Pitch Velocity Duration)+)*`` again and again, from bar 0 of
 the music, empty bars included, up to the bar of the last onset (no trailing bars). Position is
@@ -160,7 +160,7 @@ class Vocabulary:
 
 
 def standard_tokens() -> tuple[str, ...]:
-    """The token list that `build_tokenizer` yields, made without MidiTok."""
+    """The token list of MidiTok's REMI with `tokenizer_settings`, made without MidiTok."""
     steps = range(1, STEPS_A_BEAT * MAX_DURATION_BEATS + 1)
     longest_bar = STEPS_A_BEAT * max(max(numerators) for numerators in METRES.values())
     velocities = [int(127 * k / VELOCITY_LEVELS) for k in range(1, VELOCITY_LEVELS + 1)]
@@ -195,18 +195,6 @@ def tokenizer_settings() -> dict[str, Any]:
         "use_time_signatures": True,
         "time_signature_range": {d: list(numerators) for d, numerators in METRES.items()},
     }
-
-
-def build_tokenizer() -> Any:
-    """MidiTok's REMI with our settings. Takes a second to import, and needs `segue[train]`."""
-    from miditok import REMI, TokenizerConfig
-
-    return REMI(TokenizerConfig(**tokenizer_settings()))
-
-
-def tokenizer_tokens(tokenizer: Any) -> tuple[str, ...]:
-    """The ordered token list of a MidiTok tokenizer."""
-    return tuple(sorted(tokenizer.vocab, key=tokenizer.vocab.__getitem__))
 
 
 def _value(token: str) -> str:

@@ -1,4 +1,4 @@
-"""What all tests may use: a JACK server of their own, Pure Data, and waiting with a deadline.
+"""What all tests may use: a JACK server, Pure Data, MidiTok, and waiting with a deadline.
 
 Helpers are fixtures that give functions, because test folders are no packages.
 """
@@ -10,9 +10,11 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +65,18 @@ def _eventually(holds: Callable[[], object], what: str = "", *, timeout_s: float
 def eventually() -> Eventually:
     """`eventually(lambda: heard == …, "what is awaited")`: polls, and fails at a deadline."""
     return _eventually
+
+
+@pytest.fixture(scope="session")
+def miditok() -> Any:
+    """MidiTok's REMI with our settings, which our own tokens are held to."""
+    from models.vocabulary import tokenizer_settings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MidiTok's and its dependencies' own affairs
+        from miditok import REMI, TokenizerConfig
+
+        return REMI(TokenizerConfig(**tokenizer_settings()))
 
 
 class JackServer:

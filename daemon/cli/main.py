@@ -36,7 +36,7 @@ SUBCOMMANDS = {
 
 
 #: What training and export need, and playing does not.
-TRAINING = ("miditok", "onnx", "safetensors", "symusic", "torch")
+TRAINING = ("onnx", "safetensors", "symusic", "torch")
 #: What a shell says of a command that SIGINT ended: 128 and the number of the signal.
 INTERRUPTED = 130
 

@@ -5,7 +5,7 @@ distributions over what the grammar allows (half the sum of the absolute differe
 draws that would turn out otherwise), how often their best token is the same, the bits that a note
 costs under each, and how far logits part when the cache was rewound and fed again in other chunks.
 
-    python tests/benchmarks/equal_answers.py --data FOLDER --cache TOKENS --checkpoint PATH
+    python tests/benchmarks/equal_answers.py --data FOLDER --cache NOTES --checkpoint PATH
 """
 
 import argparse
@@ -26,10 +26,12 @@ from engine.cache import Backend
 from engine.grammar import Grammar
 from engine.protocol import Meter
 from engine.tokens import Tokenizer
+from models.augment import PLAIN
 from models.checkpoint import load_checkpoint
-from models.corpus import open_corpora
 from models.description import default_checkpoint
+from models.note_cache import open_shelves
 from models.vocabulary import Vocabulary
+from models.windows import TOKEN, TokenWindows, segment
 
 Rows: TypeAlias = NDArray[np.float64]  # (tokens, V)
 
@@ -39,13 +41,10 @@ CHUNKS = (1, 2, 3, 7, 1, 31, 64, 5)
 def windows(args: argparse.Namespace, vocabulary: Vocabulary) -> Iterator[list[int]]:
     """BOS and music from a bar line on, some windows of each corpus."""
     random = np.random.default_rng(args.seed)
-    for splits in open_corpora(args.data, args.cache).by_name.values():
-        test = splits["test"]
-        bars = np.flatnonzero(test.tokens == vocabulary.bar)
-        for start in random.choice(bars, size=min(args.windows, len(bars)), replace=False):
-            end = test.offsets[np.searchsorted(test.offsets, start, side="right")]
-            music = test.tokens[start : min(end, start + args.length - 1)]
-            yield [vocabulary.bos, *music.tolist()]
+    for source in TokenWindows(open_shelves(args.data, args.cache), split="test").sources:
+        for _ in range(args.windows):
+            rows = segment(source, random, vocabulary, room=args.length, chances=PLAIN)
+            yield [token for token in rows[:, TOKEN].tolist() if token != vocabulary.eos]
 
 
 def meters_of(tokens: Sequence[int], vocabulary: Vocabulary) -> list[Meter]:
@@ -179,7 +178,7 @@ def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="as for `segue train`")
-    parser.add_argument("--cache", type=Path, required=True, help="tokens of that data")
+    parser.add_argument("--cache", type=Path, required=True, help="notes of that data")
     parser.add_argument("--checkpoint", type=Path, default=default_checkpoint())
     parser.add_argument("--backends", nargs="+", choices=NAMES, default=["native", "onnx"])
     parser.add_argument("--windows", type=int, default=4, help="of each corpus")

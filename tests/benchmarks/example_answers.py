@@ -30,8 +30,8 @@ from engine.judging import LiveAnswerer, meters_of, notes_of
 from engine.protocol import Meter, Note
 from models.evaluation.cases import Case, cases_of
 from models.evaluation.pieces import piece_of
-from models.scores import ScoreError, tokens_of
-from models.vocabulary import build_tokenizer, standard_vocabulary
+from models.performance import performance_of
+from models.scores import ScoreError
 
 EACH = 3
 ANSWER_BARS = 8
@@ -70,7 +70,6 @@ def examples(data: Path, *, seed: int) -> Iterator[Example]:
     random = np.random.default_rng(seed)
     lines = (data / "index.jsonl").read_text(encoding="utf-8").splitlines()
     index = [entry for line in lines if (entry := json.loads(line))["split"] == "test"]
-    words, tokenizer = standard_vocabulary(), build_tokenizer()
     for kind in ("pop", "jazz", "folk", "classical"):
         pool = [entry for entry in index if kind_of(entry) == kind]
         found = 0
@@ -79,12 +78,10 @@ def examples(data: Path, *, seed: int) -> Iterator[Example]:
             with zipfile.ZipFile(data / archive) as pieces:
                 midi = pieces.read(name)
             try:
-                tokens = np.array(tokens_of(midi, words, tokenizer), dtype=np.int16)
+                piece = piece_of(performance_of(midi).placed())
             except ScoreError:
                 continue
-            cases = cases_of(
-                [piece_of(tokens, words)], each=1, seed=int(random.integers(1_000_000))
-            )
+            cases = cases_of([piece], each=1, seed=int(random.integers(1_000_000)))
             if cases:  # too short otherwise, or of too many metres
                 yield Example(kind, pool[at], cases[0])
                 found += 1

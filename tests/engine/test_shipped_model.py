@@ -18,8 +18,8 @@ from engine.rows import NoteBackend, Row
 from models.description import read_description, weights_folder
 from models.nested.events import KEYS, TIME, encode
 from models.performance import performance_of
-from models.scores import tokens_of
-from models.vocabulary import build_tokenizer, standard_vocabulary
+from models.spelling import spelled
+from models.vocabulary import standard_vocabulary
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "daemon" / "performances"
 VOCABULARY = standard_vocabulary()
@@ -65,7 +65,8 @@ def say_tokens(midi: bytes, live: Any, reference: Any) -> Iterator[tuple[Logits,
     """What both say after each token of a recording."""
     live.rewind(0)
     reference.rewind(0)
-    for token in [VOCABULARY.bos, *tokens_of(midi, VOCABULARY, build_tokenizer())[:500]]:
+    music = spelled(performance_of(midi).placed(), VOCABULARY)
+    for token in [VOCABULARY.bos, *music[:500].tolist()]:
         yield live.next(token), reference.next(token)
 
 

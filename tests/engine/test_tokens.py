@@ -1,16 +1,14 @@
 """The live tokenizer says what MidiTok says."""
 
-import warnings
 from typing import Any
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.grid import Grid
 from engine.protocol import Meter, Note
 from engine.tokens import tokenize, untokenize
-from models.vocabulary import METRES, build_tokenizer, standard_vocabulary
+from models.vocabulary import METRES, standard_vocabulary
 
 VOCABULARY = standard_vocabulary()
 KNOWN = [(n, d) for d, numerators in METRES.items() for n in numerators]
@@ -51,13 +49,6 @@ def test_six_eight_counts_in_eighths() -> None:
         "Bar_None TimeSig_6/8 Position_12 Pitch_60 Velocity_79 Duration_1.0.12"
         " Bar_None TimeSig_6/8 Position_0 Pitch_62 Velocity_79 Duration_3.0.12"
     )
-
-
-@pytest.fixture(scope="module")
-def miditok() -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MidiTok's and its dependencies' own affairs
-        return build_tokenizer()
 
 
 @st.composite

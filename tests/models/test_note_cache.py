@@ -97,11 +97,12 @@ def test_of_two_equal_pieces_the_one_to_test_on_stays(tmp_path, toy):
     index = [{"id": f"a/{n}", "corpus": "a", "file": f"a.zip::{n}.mid"} for n in range(3)]
     (data / "index.jsonl").write_text("\n".join(map(json.dumps, index)))
     (data / "splits.json").write_text(json.dumps(splits))
-    (data / "recommended_mix.json").write_text(json.dumps({"a": 1.0}))
+    (data / "recommended_mix.json").write_text(json.dumps({"a": 0.6}))
     found = open_shelves(data, tmp_path / "cache", workers=1)
     sizes = {split: len(shelf) for split, shelf in found.by_name["a"].items()}
     assert sizes == {"train": 1, "valid": 0, "test": 1}
     assert found.left_out == {"a duplicate": 1}
+    assert found.weights == {"a": 1.0}
 
 
 def test_data_without_a_piece_to_train_on_gets_one_line(tmp_path):

@@ -1,24 +1,26 @@
-"""Notes on the grid: the same as MidiTok's, and the same whatever the order they come in."""
+"""Notes on the grid and in tokens: the same as MidiTok's, whatever order they come in."""
 
 import numpy as np
-import pytest
+import symusic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.evaluation.pieces import piece_of
 from models.performance import performance_of
-from models.placing import BAR, LEVEL, LEVEL_OF_VELOCITY, METRE_LIST, STEP, Bars, place
-from models.scores import tokens_of
-from models.vocabulary import METRES, build_tokenizer, standard_vocabulary
+from models.placing import LEVEL_OF_VELOCITY, METRE_LIST, STEP, VELOCITIES, Bars, place
+from models.spelling import NOTE_TOKENS, spelled
+from models.vocabulary import METRES, standard_vocabulary
 
 V = standard_vocabulary()
 
 
-@pytest.fixture(scope="module")
-def midi_tok():
-    """MIDI bytes to the canonical piece, by way of MidiTok."""
-    tokenizer = build_tokenizer()
-    return lambda midi: piece_of(np.array(tokens_of(midi, V, tokenizer)), V)
+def as_midi_tok_says(miditok, midi):
+    """The tokens of a file with one track of notes, from the bar of the first to the last."""
+    score = symusic.Score.from_midi(midi)
+    score.tracks = [track for track in score.tracks if len(track.notes)]
+    tokens = miditok.encode(score)[0].ids
+    notes = [at for at, token in enumerate(tokens) if token in V.pitches]
+    bar = max(at for at in range(notes[0]) if tokens[at] == V.bar)
+    return tokens[bar : notes[-1] + NOTE_TOKENS]
 
 
 NOTES = st.lists(
@@ -32,23 +34,27 @@ NOTES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(notes=NOTES, metre=st.sampled_from([(n, d) for d in METRES for n in METRES[d]]))
-def test_it_places_notes_as_miditok_does(midi_tok, toy, notes, metre):
+METRE = st.sampled_from([(n, d) for d in METRES for n in METRES[d]])
+
+
+@settings(max_examples=120, deadline=None)
+@given(notes=NOTES, metre=METRE, change=st.none() | st.tuples(st.integers(1, 5), METRE))
+def test_it_places_notes_as_miditok_does(miditok, toy, notes, metre, change):
     # A second note on a sounding key would end the first one in the file.
     notes = list({pitch: (beat, pitch, beats) for beat, pitch, beats in notes}.values())
     midi = toy.midi_file([("RH", 0, notes)], metre=metre)
-    expected = midi_tok(midi)
-    placed = performance_of(midi).placed()
-    heard = placed.notes.copy()
-    heard[:, LEVEL] = np.array(V.velocity_values)[heard[:, LEVEL]]
-    assert heard.tolist() == expected.notes.tolist()
-    last = int(placed.notes[-1, BAR])
-    assert [METRE_LIST[m] for m in placed.metres[: last + 1]] == list(expected.metres)
+    if change:
+        score = symusic.Score.from_midi(midi)
+        line = change[0] * score.ticks_per_quarter * 4 * metre[0] // metre[1]
+        score.time_signatures.append(symusic.TimeSignature(line, *change[1]))
+        midi = score.dumps_midi()
+    tokens = spelled(performance_of(midi).placed(), V)
+    assert tokens.tolist() == as_midi_tok_says(miditok, midi)
 
 
 def test_metres_and_velocities_have_the_vocabularys_numbers():
     assert V.metres == METRE_LIST
+    assert V.velocity_values == tuple(VELOCITIES.tolist())
     for velocity in range(1, 128):
         token = V.velocity_token(velocity)
         assert LEVEL_OF_VELOCITY[velocity] == token - V.velocities.start

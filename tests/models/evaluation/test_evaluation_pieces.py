@@ -1,28 +1,23 @@
-"""Pieces read back from tokens: what a MIDI file says, on the grid."""
+"""Pieces of a data folder: what a MIDI file says, on the grid."""
 
 import io
 
 import mido
-import numpy as np
 import pytest
 
-from models.corpus import Tokens
 from models.evaluation.pieces import Split, piece_of
-from models.scores import tokens_of
-from models.vocabulary import build_tokenizer, standard_vocabulary
-
-V = standard_vocabulary()
+from models.note_cache import Shelf
+from models.performance import performance_of
 
 
-@pytest.fixture(scope="module")
-def tokens():
-    tokenizer = build_tokenizer()
-    return lambda midi: np.array(tokens_of(midi, V, tokenizer), dtype=np.int16)
+@pytest.fixture
+def read():
+    return lambda midi: piece_of(performance_of(midi).placed())
 
 
-def test_a_file_is_read_into_bars_steps_and_pitches(tokens, toy):
+def test_a_file_is_read_into_bars_steps_and_pitches(read, toy):
     hands = [("RH", 0, [(4, 72, 1), (5.5, 74, 0.25)]), ("LH", 1, [(4, 48, 2)])]
-    found = piece_of(tokens(toy.midi_file(hands)), V)
+    found = read(toy.midi_file(hands))
     assert found.notes.tolist() == [
         [0, 0, 48, 24, 79],
         [0, 0, 72, 12, 79],
@@ -32,7 +27,7 @@ def test_a_file_is_read_into_bars_steps_and_pitches(tokens, toy):
     assert found.ends
 
 
-def test_metres_and_empty_bars_stay(tokens):
+def test_metres_and_empty_bars_stay(read):
     file = mido.MidiFile(ticks_per_beat=480)
     track = mido.MidiTrack()
     file.tracks.append(track)
@@ -44,7 +39,7 @@ def test_metres_and_empty_bars_stay(tokens):
     track.append(mido.Message("note_off", note=64, time=240))
     data = io.BytesIO()
     file.save(file=data)
-    found = piece_of(tokens(data.getvalue()), V)
+    found = read(data.getvalue())
     assert found.metres == ((3, 4), (6, 8), (6, 8))
     assert found.notes.tolist() == [[0, 0, 60, 12, 127], [2, 12, 64, 12, 7]]
     assert found.onsets.tolist() == [0, 72 + 72 + 12]
@@ -52,9 +47,7 @@ def test_metres_and_empty_bars_stay(tokens):
     assert found.bar_starts.tolist() == [0, 72, 144, 216]
 
 
-def test_a_split_has_its_pieces_one_by_one(tokens, toy):
-    parts = [tokens(toy.scale(root)) for root in (60, 65)]
-    ends = np.cumsum([0, *map(len, parts)])
-    split = Split(Tokens(np.concatenate(parts), ends), V)
+def test_a_split_has_its_pieces_one_by_one(toy):
+    split = Split(Shelf.of([performance_of(toy.scale(root)) for root in (60, 65)]))
     assert len(split) == 2
     assert [int(split[index].notes[0, 2]) for index in range(2)] == [60, 65]
