@@ -10,7 +10,7 @@ before the last bar; the music does not end by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -122,34 +122,27 @@ class Writer:
         row = self._placed(pick(network.onset_logits(stream, behind)[0, 0], allowed))
         if row[KEY] == NO_KEY_REST:
             return row
-        said = torch.zeros_like(behind)
-
-        def say(first: int, values: Iterable[int]) -> None:
-            numbers = torch.tensor(list(values))
-            said[0, 0, first : first + len(numbers)] = numbers
-
-        def told(number: int, first: int, allowed: Mask | None = None) -> int:
-            scores = network.logits(number, stream, looks(said, first))
-            return pick(scores[0, 0], allowed)
-
-        suggested = self._past.say_onset(int(row[ONSET]), int(row[TIME]))
-        say(0, row)
-        say(SAID_KEY, suggested)
-        delta = torch.tensor([[int(row[TIME] - last[TIME])]], device=known.device)
+        onset, time = int(row[ONSET]), int(row[TIME])
+        said = torch.zeros_like(behind)  # the row, and what is suggested of it
+        said[..., :COLUMNS] = torch.from_numpy(row)
+        keys = self._past.say_onset(onset, time)
+        looks(said, SAID_KEY)[:] = torch.tensor(keys)
+        delta = torch.tensor([[time - int(last[TIME])]], device=known.device)
         stream = network.stage(KEY_STAGE, network.say_onset(stream, said, delta))
         higher = np.ones(KEYS, dtype=bool)
-        if row[ONSET] == last[POSITION] and last[KEY] < KEYS:
+        if onset == last[POSITION] and last[KEY] < KEYS:
             higher[: last[KEY] + 1] = False
-        row[KEY] = told(KEY_STAGE, SAID_KEY, higher)
-        lengths, forces = self._past.say_key(int(row[TIME]), int(row[KEY]), suggested)
-        say(0, row)
-        say(SAID_LENGTH, lengths)
-        say(SAID_FORCE, forces)
+        key = pick(network.logits(KEY_STAGE, stream, looks(said, SAID_KEY))[0, 0], higher)
+        lengths, forces = self._past.say_key(time, key, keys)
+        said[..., KEY] = key
+        looks(said, SAID_LENGTH)[:] = torch.tensor(lengths)
+        looks(said, SAID_FORCE)[:] = torch.tensor(forces)
         stream = network.stage(LENGTH_STAGE, network.say_key(stream, said))
-        row[LENGTH] = told(LENGTH_STAGE, SAID_LENGTH)
-        say(0, row)
+        length = pick(network.logits(LENGTH_STAGE, stream, looks(said, SAID_LENGTH))[0, 0])
+        said[..., LENGTH] = length
         stream = network.stage(FORCE_STAGE, network.say_length(stream, said))
-        row[FORCE] = told(FORCE_STAGE, SAID_FORCE)
+        force = pick(network.logits(FORCE_STAGE, stream, looks(said, SAID_FORCE))[0, 0])
+        row[[KEY, LENGTH, FORCE]] = key, length, force
         return row
 
     def _placed(self, onset: int) -> Integers:

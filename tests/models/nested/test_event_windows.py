@@ -22,7 +22,7 @@ from models.nested.events import (
     encode,
 )
 from models.nested.lookback import ALL_COLUMNS, SUGGESTED_ONSET, suggestions
-from models.nested.windows import HELD, EventWindows, hold, without_lead
+from models.nested.windows import HELD, EventWindows, hold
 from models.note_cache import open_shelves
 from models.placing import Placed
 
@@ -76,14 +76,6 @@ def test_plain_windows_hold_the_music_as_it_is(windows):
     assert not draw(windows, 1, count=40)[..., HELD].any()
 
 
-def test_silence_at_the_beginning_is_at_most_a_bar():
-    late = Placed(np.array([(7, 12, 60, 12, 9), (9, 0, 62, 12, 9)]), np.full(10, 3))
-    assert without_lead(late).notes[:, 0].tolist() == [1, 3]
-    assert len(without_lead(late).metres) == 4
-    soon = Placed(np.array([(1, 12, 60, 12, 9)]), np.full(2, 3))
-    assert without_lead(soon) is soon
-
-
 def test_held_notes_are_as_long_as_they_have_sounded():
     notes = [(0, 0, 48, 96, 9), (0, 0, 60, 12, 9), (0, 24, 64, 24, 9), (0, 36, 67, 12, 9)]
     rows = encode(Placed(np.array(notes), np.array([3])), ends=True)
@@ -91,11 +83,3 @@ def test_held_notes_are_as_long_as_they_have_sounded():
     hold(rows, at=4)  # the last note comes at step 36
     assert (rows[1:5, LENGTH] + 1).tolist() == [36, 12, 12, 12]
     assert rows[:, HELD].tolist() == [0, 1, 0, 1, 0, 0]
-
-
-def test_rare_metres_come_more_often_than_they_stand_there(windows):
-    (source,) = windows.sources
-    bars = np.array([len(found) for found in source.by_metre])
-    assert len(bars) == 2
-    rare = bars.argmin()
-    assert source.metre_shares[rare] > bars[rare] / bars.sum()
