@@ -6,7 +6,7 @@ chosen: the live one must not wait for torch, nor need it to be installed.
   native  NAME.safetensors and NAME.json in the kernel that the wheel was built with, int8 and the
           fastest; one thread.
   onnx    NAME.onnx, made by `segue export`: int8, for wherever there was no compiler. Networks of
-          tokens only.
+          tokens only, and only with ONNX Runtime, which `segue[onnx]` brings.
   numpy   NAME.safetensors and NAME.json, in float32: the same for those that take a note at a time,
           which are small enough for it.
   torch   NAME.safetensors and NAME.json, in float32: the reference that others are held against.
@@ -109,14 +109,14 @@ def _packed(path: Path, make: Callable[[Any, Any], "AnyBackend"], kind: str) -> 
 
 
 def _open_onnx(path: Path, threads: int) -> Model:
-    from engine.onnx_backend import open_graph
-
-    graph = beside(path, ".onnx")
-    if not graph.is_file() and _is_nested(read_description(path), path):
+    graph = _graph_of(path)
+    try:
+        from engine.onnx_backend import open_graph
+    except ImportError as error:
         raise CheckpointError(
-            f"ONNX Runtime cannot play {bare(path)}, which takes a note at a time; "
-            "play it with `--backend native`, or `--backend numpy`"
-        )
+            f"to play {graph} takes pip install 'segue[onnx]' ({error}); where Segue was built "
+            "with a C compiler, `--backend native` plays the weights beside it without"
+        ) from error
     backend, description = open_graph(graph, threads=threads)
     if beside(path, ".json").is_file():
         weights = read_description(path)
@@ -127,6 +127,19 @@ def _open_onnx(path: Path, threads: int) -> Model:
             )
     vocabulary = vocabulary_of(description, graph)
     return Model(bare(path).name, "onnx", backend, vocabulary, description["parameters"])
+
+
+def _graph_of(path: Path) -> Path:
+    """Where its graph lies; raises CheckpointError where there is none, or never will be."""
+    graph = beside(path, ".onnx")
+    if graph.is_file():
+        return graph
+    if _is_nested(read_description(path), path):
+        raise CheckpointError(
+            f"ONNX Runtime cannot play {bare(path)}, which takes a note at a time; "
+            "play it with `--backend native`, or `--backend numpy`"
+        )
+    raise CheckpointError(f"there is no {graph}; make it with `segue export`")
 
 
 def _open_torch(path: Path, threads: int) -> Model:
@@ -141,7 +154,7 @@ def _open_torch(path: Path, threads: int) -> Model:
         without = (
             "`--backend native` and `--backend numpy` play it without"
             if nested
-            else "where that is installed, `segue export` makes an .onnx that plays without"
+            else "where that is installed, `segue export` makes an .onnx for 'segue[onnx]'"
         )
         raise CheckpointError(
             f"to play {beside(path, '.safetensors')} with torch takes pip install 'segue[train]' "

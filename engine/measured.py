@@ -11,7 +11,6 @@ line out says that the engine is loaded and has taken a token.
 """
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -44,17 +43,7 @@ BEHIND = 512
 #: Three or four minutes of two hands: as much past as the window takes, and more.
 PLAYED = tuple((k, Note(k / 2, 48 + (5 * k) % 24, 0.5, 40 + 8 * (k % 8))) for k in range(256))
 FROM_BEAT, ANSWER_BEATS = 128.0, 32.0
-#: What an engine needs to be importable, beside the checkpoint.
-PACKAGES = {
-    "native": "numpy",
-    "onnx": "onnxruntime",
-    "numpy": "numpy",
-    "torch": "torch",
-    "llama.cpp": "llama_cpp",
-    "transformers": "transformers",
-    "notochord": "notochord",
-    "memory": "numpy",
-}
+ENGINES = (*OPENERS, "llama.cpp", "transformers", "notochord", "memory")
 
 
 class Subject(Protocol):
@@ -258,18 +247,18 @@ def say(**values: Any) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Load the engine and serve the lines; 3 if it is not installed, 1 if it cannot be loaded."""
+    """Load the engine and serve the lines; 1 if it is not installed or cannot be loaded."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("name", choices=PACKAGES)
+    parser.add_argument("name", choices=ENGINES)
     parser.add_argument("--checkpoint", type=Path, default=default_checkpoint())
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args(arguments)
-    if importlib.util.find_spec(PACKAGES[args.name]) is None:
-        say(missing=f"{PACKAGES[args.name]} is not installed")
-        return 3
     try:
         subject = open_subject(args.name, args.checkpoint, threads=args.threads)
-    except (CheckpointError, ImportError, ValueError) as error:
+    except ImportError as error:  # of a peer; what our own backends lack is a CheckpointError
+        say(missing=f"pip install 'segue[bench]' brings it ({error})")
+        return 1
+    except (CheckpointError, ValueError) as error:
         say(missing=str(error))
         return 1
     say(ready=True, bytes=getattr(subject, "size", None))

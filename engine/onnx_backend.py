@@ -100,9 +100,7 @@ class OnnxBackend:
 
 
 def open_graph(path: Path, *, threads: int = 1) -> tuple[OnnxBackend, dict[str, Any]]:
-    """An exported graph and its description; raises CheckpointError with the remedy."""
-    if not path.is_file():
-        raise CheckpointError(f"there is no {path}; make it with `segue export`")
+    """The graph that lies there, and its description; raises CheckpointError with the remedy."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -62,8 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend",
         choices=NAMES,
         default="auto",
-        help="native: the compiled kernel; onnx: an exported graph; torch: the reference; "
-        "auto: the first of these that is there (default)",
+        help="native: the compiled kernel; onnx: an exported graph, with segue[onnx]; numpy: one "
+        "step a note without a compiler; torch: the reference; auto: what is there and fits "
+        "(default)",
     )
     parser.add_argument(
         "--keys",

@@ -182,7 +182,7 @@ def test_what_is_imported_is_required_and_the_other_way_round():
     module_of |= {"pillow": "PIL", "llama-cpp-python": "llama_cpp"}
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    required = project["dependencies"] + extras["link"] + extras["train"] + extras["bench"]
+    required = sum((extras[name] for name in extras if name != "dev"), project["dependencies"])
     packages = {re.split(r"[<>=]", requirement)[0] for requirement in required}
     imported = set().union(*map(third_party, ("daemon", "bridges", "engine", "models")))
     assert imported == {module_of.get(package, package) for package in packages}
@@ -191,9 +191,10 @@ def test_what_is_imported_is_required_and_the_other_way_round():
 def test_all_that_is_required_is_pinned():
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
-    required = project["dependencies"] + extras["link"] + extras["train"] + extras["dev"]
+    required = project["dependencies"] + extras["dev"]
+    required += extras["link"] + extras["onnx"] + extras["train"]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[link,train]"}
+    pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[link,onnx,train]"}
     assert {re.split(r"[<>=]", requirement)[0] for requirement in required} <= pinned
 
 

@@ -6,12 +6,14 @@ folder: the editable Segue of the outer environment stays outside.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import venv
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,19 @@ def test_the_checkpoint_and_its_card_are_in_the_wheel(wheel):
     files = {f"segue/models/weights/{path.name}" for path in WEIGHTS.iterdir()}
     assert {Path(name).suffix for name in files} >= {".safetensors", ".json"}
     assert files | {"segue/models/CARD.md"} <= set(contents(wheel))
+
+
+def test_what_plays_asks_for_no_framework(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        asked = Parser().parsestr(archive.read(name).decode()).get_all("Requires-Dist") or []
+    brought = {line for line in asked if "extra ==" not in line}
+    assert {re.split(r"[<>=]", line)[0] for line in brought} == {
+        *("mido", "numpy", "pillow", "platformdirs"),
+        *("python-osc", "python-rtmidi", "pyzmq"),
+    }
+    (onnx,) = (line for line in asked if re.search(r"extra == .onnx.", line))
+    assert onnx.startswith("onnxruntime")
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")

@@ -131,6 +131,21 @@ def test_without_a_compiler_numpy_plays_a_note_at_a_time(
         open_model(path, backend="native")
 
 
+def test_without_onnx_runtime_a_graph_says_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(tmp_path, graph=True)
+    monkeypatch.setattr("engine.native_backend.unfit", lambda shape: "no compiler")
+    monkeypatch.delitem(sys.modules, "engine.onnx_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    for name, backend in ((path, "auto"), (path, "onnx"), (path.with_suffix(".onnx"), "auto")):
+        with pytest.raises(CheckpointError, match=r"tiny\.onnx takes pip install 'segue\[onnx\]'"):
+            open_model(name, backend=backend)
+    path.with_suffix(".onnx").unlink()
+    with pytest.raises(CheckpointError, match=r"there is no .*tiny\.onnx"):  # which comes first
+        open_model(path, backend="onnx")
+
+
 def test_a_backend_says_which_kind_it_cannot_play(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"takes a note at a time; play it with `--backend"):
         open_model(saved_nested(tmp_path), backend="onnx")

@@ -54,11 +54,23 @@ def test_what_cannot_be_loaded_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert measured.main(["torch", "--checkpoint", str(tmp_path / "none")]) == 1
-    monkeypatch.setitem(measured.PACKAGES, "notochord", "no_such_package")
-    assert measured.main(["notochord"]) == 3
+    monkeypatch.setitem(sys.modules, "notochord", None)
+    assert measured.main(["notochord"]) == 1
     no_file, no_package = said(capsys)
     assert "there is no checkpoint" in no_file["missing"]
-    assert no_package["missing"] == "no_such_package is not installed"
+    assert no_package["missing"].startswith("pip install 'segue[bench]'")
+
+
+def test_without_onnx_runtime_the_line_says_what_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "engine.onnx_backend", raising=False)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    graph = tmp_path / "tiny.onnx"
+    graph.touch()
+    assert measured.main(["onnx", "--checkpoint", str(graph)]) == 1
+    (no_package,) = said(capsys)
+    assert "pip install 'segue[onnx]'" in no_package["missing"]
 
 
 def test_tokens_are_taken_one_by_one_behind_others(hash_backend: Any) -> None:

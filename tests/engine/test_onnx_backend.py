@@ -148,8 +148,6 @@ def test_a_full_cache_holds_the_whole_context(graph: Path) -> None:
 def test_a_file_that_is_no_graph_of_ours_is_said(tmp_path: Path, checkpoint: Checkpoint) -> None:
     import onnx
 
-    with pytest.raises(CheckpointError, match=r"there is no .*tiny.onnx.*segue export"):
-        open_graph(tmp_path / "tiny.onnx")
     data = exported(checkpoint)
     (tmp_path / "half.onnx").write_bytes(data[: len(data) // 2])
     with pytest.raises(CheckpointError, match=r"damaged.*segue export"):
