@@ -3,11 +3,12 @@
 Pure: stamped arrivals in, an estimate out. Knows no messages, beats or transports.
 
 Theory of operation. Ticks come with jitter; now and then one is lost, sent twice, or kept back for
-a while and delivered with those that follow it; and the host may change its tempo at any tick. A
-late tick, a lost one and a slower tempo look alike at first, and only what follows tells them
-apart. So the loop keeps several *readings* of the same ticks, each with the estimate that it leads
-to and its likelihood; the likeliest one speaks. This is multiple hypothesis tracking (Reid, "An
-algorithm for tracking multiple targets", IEEE Trans. AC-24, 1979) of a single target.
+a while and delivered with those that follow it; and the host may change its tempo at any tick, or
+halt for a moment, as a program does that loses an audio buffer. A late tick, a lost one, a halt and
+a slower tempo look alike at first, and only what follows tells them apart. So the loop keeps
+several *readings* of the same ticks (`daemon/clock/reading.py`), each with the estimate that it
+leads to and its likelihood; the likeliest one speaks. This is multiple hypothesis tracking (Reid,
+"An algorithm for tracking multiple targets", IEEE Trans. AC-24, 1979) of a single target.
 
 Each reading is a Kalman filter with the time of the last tick, the period and the drift of the
 period as its state: a delay-locked loop whose gains follow from how much is known (Adriaensen,
@@ -20,6 +21,7 @@ What may happen at a tick, and the readings that it leads to:
 
     as expected    one period has passed, give or take the jitter         every reading
     lost           two or more periods have passed                        if it is far too late
+    halt           one period has passed, later than it would have        if it is far too late
     late           one period has passed, but the tick tells nothing      if it is far too late
     late again     the same, of a tick at the heels of a late one
     doubled        no period has passed                                   if it is far too early
@@ -38,38 +40,27 @@ every tick counts.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
-#: Covariance of (tick, period, drift) in ns²: the upper triangle, row by row.
-Spread: TypeAlias = tuple[float, float, float, float, float, float]
-#: (number of the tick that was heard, how many more have passed than were heard) of each slip.
-Slips: TypeAlias = tuple[tuple[int, int], ...]
+from daemon.clock.reading import (
+    EVEN_SLIPS,
+    HEELS_NS,
+    MISSED,
+    TEMPO,
+    WANDER_SHARE,
+    Reading,
+    Slips,
+    doubled,
+    drifting,
+    halted,
+    jumping,
+    late,
+    late_again,
+    lost,
+)
 
-# What the loop believes to happen, as logarithms of a chance a tick. The figures are rough: a
-# factor of three in any of them moves the results in tests/benchmarks/clock_phase.py by little.
-LOST = math.log(1 / 100)
-DOUBLED = math.log(1 / 200)
-LATE = math.log(1 / 200)
-LATE_AGAIN = math.log(9 / 10)
-TEMPO = math.log(1 / 1000)
-HOLD = math.log(1 / 100)
 #: Where a host starts, it may go on with its ticks, begin them anew, or in another tempo besides.
 SAME_TICKS, NEW_TICKS, NEW_TEMPO = math.log(0.5), math.log(0.4), math.log(0.1)
-
-#: A tick that is late is late by about this much: a process that was not let run for a while.
-LATE_NS = 30_000_000
-#: Ticks that were kept back come within this of each other.
-HEELS_NS = 3_000_000
-#: The period of another tempo differs from the old one by about as much as that.
-JUMP_SHARE = 1.0
-#: A ramp changes the period by about this share at each tick: 5 % in a beat.
-RAMP_SHARE = 0.002
-#: The tempo of a host wanders by this share at each tick; it sets the memory at four beats or so.
-WANDER_SHARE = 1e-4
-#: And that of a ramp departs from a straight one by this share.
-BEND_SHARE = 3e-5
 
 #: Jitter before any is known, and the least that is believed: timers and buffers are not perfect.
 FIRST_JITTER_NS, LEAST_JITTER_NS = 2_000_000, 200_000
@@ -90,9 +81,9 @@ MOST_READINGS = 15
 #: A reading that has not led for this many ticks is given up, too.
 PATIENCE_TICKS = 36
 
-#: So many slips to one side, at distances that differ by no more than this share or a tick, are
-#: none: the ticks wait for the end of a buffer that is about as long as their period.
-EVEN_SLIPS, EVEN_SHARE = 5, 0.08
+#: Slips at distances that differ by no more than this share or a tick are evenly spread: the ticks
+#: wait for the end of a buffer that is about as long as their period.
+EVEN_SHARE = 0.08
 #: Slips closer than this are a single burst of ticks, or a single gap.
 APART_TICKS = 2
 #: The spread of what waits for the end of a buffer, as a share of the buffer's length.
@@ -100,101 +91,6 @@ BUFFER_SHARE = 1 / math.sqrt(12)
 
 #: A gap of so many periods, and at least so long, is a silence of the clock.
 SILENCE_TICKS, SILENCE_NS = 6, 250_000_000
-
-
-@dataclass(slots=True)
-class Reading:
-    """One way to read the ticks so far: `count` of them, the last one at `tick_ns`."""
-
-    count: int
-    tick_ns: float
-    period_ns: float
-    drift_ns: float
-    spread: Spread
-    weight: float = 0.0  # logarithm of its likelihood, less that of the leading one
-    age: int = 0  # ticks since it led, or since it was put up
-    behind: bool = False  # its last tick was late
-    slips: Slips = ()  # the last ones to one side
-
-    def copy(self) -> "Reading":
-        """Return one that says the same."""
-        return Reading(
-            self.count,
-            self.tick_ns,
-            self.period_ns,
-            self.drift_ns,
-            self.spread,
-            self.weight,
-            self.age,
-            self.behind,
-            self.slips,
-        )
-
-    def slip(self, number: int, ticks: int) -> None:
-        """At the tick that was heard as `number`, so many more have passed than were heard."""
-        one_way = self.slips if self.slips and (self.slips[-1][1] > 0) == (ticks > 0) else ()
-        self.slips = (*one_way, (number, ticks))[-EVEN_SLIPS:]
-
-    def ahead(self, ticks: int) -> "Reading":
-        """Return what it expects `ticks` ticks later."""
-        after = self.copy()
-        for _ in range(ticks):
-            after._pass()
-        return after
-
-    def meet(self, t_ns: int, noise: float, bounds: tuple[float, float]) -> "Reading":
-        """Correct the expected tick by the one that came at `t_ns`; `noise` in ns²."""
-        tt, tp, td, pp, pd, dd = self.spread
-        error_ns, variance = t_ns - self.tick_ns, tt + noise
-        by_tick, by_period, by_drift = tt / variance, tp / variance, td / variance
-        self.tick_ns += by_tick * error_ns
-        self.period_ns = min(max(self.period_ns + by_period * error_ns, bounds[0]), bounds[1])
-        self.drift_ns += by_drift * error_ns
-        self.spread = (
-            tt - by_tick * tt,
-            tp - by_tick * tp,
-            td - by_tick * td,
-            pp - by_period * tp,
-            pd - by_period * td,
-            dd - by_drift * td,
-        )
-        self.weight -= (error_ns * error_ns / variance + math.log(2 * math.pi * variance)) / 2
-        return self
-
-    def says_what(self, other: "Reading") -> bool:
-        """Whether `other` says the same, and knows as much."""
-        return (
-            self.count == other.count
-            and self.behind == other.behind
-            and (self.tick_ns - other.tick_ns) ** 2 < self.spread[0] / 10
-            and (self.period_ns - other.period_ns) ** 2 < self.spread[3] / 10
-            and other.spread[3] < 1.5 * self.spread[3]
-            and (other.spread[5] > 0) == (self.spread[5] > 0)
-            and other.spread[5] <= 1.5 * self.spread[5]
-        )
-
-    def _pass(self) -> None:
-        """Let a tick pass. An even ramp of the tempo bends the line of the periods a little."""
-        tt, tp, td, pp, pd, dd = self.spread
-        self.count += 1
-        self.tick_ns += self.period_ns
-        if dd:
-            most_ns = self.period_ns / 10
-            self.drift_ns = min(max(self.drift_ns, -most_ns), most_ns)
-            self.period_ns += self.drift_ns
-            self.drift_ns *= 1 + 2 * self.drift_ns / self.period_ns
-            dd_after = dd + (BEND_SHARE * self.period_ns) ** 2
-        else:
-            dd_after = 0.0
-        wander = (WANDER_SHARE * self.period_ns) ** 2
-        self.spread = (
-            tt + 2 * tp + pp,
-            tp + td + pp + pd,
-            td + pd,
-            pp + 2 * pd + dd + wander,
-            pd + dd,
-            dd_after,
-        )
 
 
 class TickLoop:
@@ -277,11 +173,11 @@ class TickLoop:
         """The host has ticked on meanwhile, as far as can be known; or it was we who slept."""
         leading = self._readings[0]
         gap_ns = t_ns - leading.tick_ns
-        for tempo, weight in ((False, LOST), (True, LOST + TEMPO)):
+        for tempo, weight in ((False, MISSED), (True, MISSED + TEMPO)):
             reading = self._anew(leading, t_ns, weight, tempo=tempo)
             reading.count += max(1, round(gap_ns / leading.period_ns))
             yield reading
-        yield _late(leading.ahead(1), gap_ns - leading.period_ns)
+        yield late(leading.ahead(1), gap_ns - leading.period_ns)
 
     def _read(self, t_ns: int) -> tuple[list[Reading], Reading]:
         """Return all that this tick may mean, and what the leading reading expects it to be."""
@@ -293,13 +189,11 @@ class TickLoop:
             off = error_ns * error_ns / variance
             leads = reading is self._readings[0]
             if leads and off > OFF:
-                found += (self._meet(rival, t_ns) for rival in _drifting(reading))
+                found += (self._meet(rival, t_ns) for rival in drifting(reading))
             if off > FAR_OFF or (leads and off > OFF):
-                found.append(self._meet(_jumping(reading), t_ns))
+                found.append(self._meet(jumping(reading), t_ns))
             if reading.behind and gap_ns < HEELS_NS:
-                again = expected.copy()
-                again.weight += LATE_AGAIN - math.log(HEELS_NS)
-                found.append(again)
+                found.append(late_again(expected))
             known = variance < (KNOWN_SHARE * expected.period_ns) ** 2
             if off > FAR_OFF and known and not self._buffer_ns:
                 found += self._slips(reading, expected, t_ns)
@@ -314,21 +208,15 @@ class TickLoop:
         return rival.ahead(1).meet(t_ns, self._noise, self._bounds)
 
     def _slips(self, reading: Reading, expected: Reading, t_ns: int) -> Iterator[Reading]:
-        """Readings in which the number of ticks heard is not that of the ticks that passed."""
+        """Readings in which the ticks that were heard are not all, or not where they should be."""
         error_ns = t_ns - expected.tick_ns
         if error_ns < 0:
-            doubled = reading.copy()
-            doubled.weight += DOUBLED - math.log(doubled.period_ns)
-            doubled.age = 0
-            doubled.slip(self._heard, -1)
-            yield doubled
+            yield doubled(reading, heard=self._heard)
             return
-        yield _late(expected.copy(), error_ns)
-        if (lost := round(error_ns / expected.period_ns)) > 0:
-            after = expected.ahead(lost)
-            after.weight += LOST - 2 * math.log(lost)
-            after.age, after.behind = 0, False
-            after.slip(self._heard, lost)
+        yield late(expected.copy(), error_ns)
+        yield halted(expected.copy(), t_ns, self._noise)
+        if (ticks := round(error_ns / expected.period_ns)) > 0:
+            after = lost(expected, ticks, heard=self._heard)
             yield after.meet(t_ns, self._noise, self._bounds)
 
     def _measure_jitter(self, error_ns: float, variance: float) -> None:
@@ -374,13 +262,6 @@ class TickLoop:
         self._readings = [reading]
 
 
-def _late(expected: Reading, late_ns: float) -> Reading:
-    """The tick was on time, and came to us later: its time is the expected one."""
-    expected.weight += LATE - math.log(LATE_NS) - 2 * math.log1p(late_ns / LATE_NS)
-    expected.age, expected.behind = 0, True
-    return expected
-
-
 def _are_even(slips: Slips) -> bool:
     """Whether the slips are as many and as evenly spread as chance hardly ever makes them."""
     if len(slips) < EVEN_SLIPS:
@@ -388,28 +269,3 @@ def _are_even(slips: Slips) -> bool:
     gaps = [after[0] - before[0] for before, after in pairwise(slips)]
     is_even = max(gaps) - min(gaps) <= max(1, EVEN_SHARE * max(gaps))
     return is_even and min(gaps) >= APART_TICKS
-
-
-def _jumping(reading: Reading) -> Reading:
-    """From the last tick on the tempo is another."""
-    rival = reading.copy()
-    period_variance = (JUMP_SHARE * rival.period_ns) ** 2
-    rival.drift_ns, rival.spread = 0.0, (rival.spread[0], 0.0, 0.0, period_variance, 0.0, 0.0)
-    rival.weight += TEMPO
-    rival.age, rival.behind = 0, False
-    return rival
-
-
-def _drifting(reading: Reading) -> Iterator[Reading]:
-    """From the last tick on the tempo drifts, or drifts otherwise; or it ceases to."""
-    tt, tp, _, pp, _, dd = reading.spread
-    rival = reading.copy()
-    rival.spread = (tt, tp, 0.0, pp, 0.0, (RAMP_SHARE * rival.period_ns) ** 2)
-    rival.weight += TEMPO
-    rival.age, rival.behind = 0, False
-    yield rival
-    if dd:
-        steady = rival.copy()
-        steady.drift_ns, steady.spread = 0.0, (tt, tp, 0.0, pp, 0.0, 0.0)
-        steady.weight += HOLD - TEMPO
-        yield steady

@@ -77,6 +77,8 @@ def rows(beats: float) -> Iterator[Row]:
             yield Row("1 % doubled", f"{bpm}", jitter_ms, faulty, beats, None)
         held = host(steady(120), jitter_ms, held=0.01, beats=beats)
         yield Row("1 % held for 20-150 ms", "120", jitter_ms, held, beats, None)
+        halting = host(steady(120), jitter_ms, halted=0.01, beats=beats)
+        yield Row("1 % halts of 4-16 ms", "120", jitter_ms, halting, beats, None)
         for start, end in ((60, 200), (200, 60)):
             tempo = ramp(start, end, beats=beats)
             yield Row("ramp", f"{start}-{end}", jitter_ms, host(tempo, jitter_ms), beats, None)
@@ -95,9 +97,10 @@ def host(
     lost: float = 0.0,
     doubled: float = 0.0,
     held: float = 0.0,
+    halted: float = 0.0,
     beats: float = 0.0,
 ) -> MakeHost:
-    """What makes a host for a seed, with shares of its ticks lost, doubled or held back."""
+    """What makes a host for a seed, with shares of its ticks lost, doubled, held back or after a halt."""
 
     def some(share: float, random: Random) -> list[int]:
         ticks = range(round(LOCK_BEATS * TICKS_PER_BEAT), round((beats - 1) * TICKS_PER_BEAT))
@@ -111,6 +114,7 @@ def host(
             lost=set(some(lost, random)),
             doubled=set(some(doubled, random)),
             held_ms={tick: random.uniform(20, 150) for tick in some(held, random)},
+            halted_ms={tick: random.uniform(4, 16) for tick in some(halted, random)},
             seed=seed,
         )
 

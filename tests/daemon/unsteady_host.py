@@ -1,4 +1,4 @@
-"""A host whose ticks are late, early, lost, doubled or held back, and what a clock makes of them.
+"""A host that halts, or whose ticks are late, early, lost, doubled or held back; and a clock of it.
 
     followed = follow(UnsteadyHost(lambda beat: 60 + 140 * beat / 64, lost={600}), beats=64)
     assert followed.phase(0.95) < 2
@@ -50,6 +50,7 @@ class UnsteadyHost:
     lost: Collection[int] = ()
     doubled: Collection[int] = ()
     held_ms: dict[int, float] = field(default_factory=dict)  # from this tick on, for so long
+    halted_ms: dict[int, float] = field(default_factory=dict)  # before this tick it stood still
     buffer_ms: float = 0.0  # messages leave at the end of such a buffer
     seed: int = 1
 
@@ -59,6 +60,7 @@ class UnsteadyHost:
         true_ns, free_ns = float(BEGIN_NS), 0.0
         truth, arrivals = [], []
         for index in range(round(beats * TICKS_PER_BEAT)):
+            true_ns += self.halted_ms.get(index, 0.0) * NS_PER_MS
             truth.append(round(true_ns))
             free_ns = max(free_ns, true_ns + self.held_ms.get(index, -1e6) * NS_PER_MS)
             jitter_ns = random.uniform(-self.jitter_ms, self.jitter_ms) * NS_PER_MS
