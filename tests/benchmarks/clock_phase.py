@@ -100,7 +100,7 @@ def host(
     halted: float = 0.0,
     beats: float = 0.0,
 ) -> MakeHost:
-    """What makes a host for a seed, with shares of its ticks lost, doubled, held back or after a halt."""
+    """What makes a host for a seed, with shares of its ticks lost, doubled, held or halted."""
 
     def some(share: float, random: Random) -> list[int]:
         ticks = range(round(LOCK_BEATS * TICKS_PER_BEAT), round((beats - 1) * TICKS_PER_BEAT))

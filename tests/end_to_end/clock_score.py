@@ -10,10 +10,10 @@ its music is then. A `Musician` plays it at exact frames of JACK's.
 Knows MIDI's real-time messages. Knows no ports, and nothing of Segue.
 """
 
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from stage import Event, Musician, Score, eventually
 
@@ -28,6 +28,7 @@ class ClockScore:
     bpm: float
     score: Score = field(default_factory=list)  # in seconds
     stops_s: list[float] = field(default_factory=list)
+    moves_s: list[float] = field(default_factory=list)  # when it went elsewhere
     beat: float = 0.0
     now_s: float = 0.0
     _ticks: list[tuple[float, float, float]] = field(default_factory=list)  # (s, beat, bpm)
@@ -50,6 +51,7 @@ class ClockScore:
         """Say that the music goes on at `beat`, of whole sixteenths."""
         sixteenths = round(beat * 4)
         self.beat = beat
+        self.moves_s.append(self.now_s)
         self._send(SONG_POSITION, sixteenths & 0x7F, sixteenths >> 7)
 
     def wait(self, seconds: float) -> None:
@@ -115,7 +117,7 @@ class Performance:
 
     host: ClockScore
     heard: list[Heard]
-    stood_still_ms: float  # JACK's frames, at the worst, between two messages of the score
+    stood_still_ms: float  # JACK's frames, at the worst
 
     @property
     def strikes(self) -> list[Heard]:
@@ -126,7 +128,7 @@ class Performance:
 def perform(musician: Musician, host: ClockScore) -> Performance:
     """Play a score to its end and a second more."""
     score = sorted(host.score, key=lambda item: item[0])
-    before = len(musician.played), len(musician.heard)
+    before, begin_ns = (len(musician.played), len(musician.heard)), time.monotonic_ns()
     musician.play(score, bpm=60)
     eventually(
         lambda: len(musician.played) == before[0] + len(score),
@@ -141,5 +143,4 @@ def perform(musician: Musician, host: ClockScore) -> Performance:
     for event in musician.heard[before[1] :]:
         second = (event.frame - origin) / musician.rate
         heard.append(Heard(event, second, *host.place(second)))
-    slips_ms = [event.t_ns / 1e6 - event.frame / musician.rate * 1e3 for event in played]
-    return Performance(host, heard, max(b - a for a, b in pairwise(slips_ms)))
+    return Performance(host, heard, musician.stood_still_ms(begin_ns))

@@ -11,6 +11,7 @@ and `{"where": []}` asks where JACK's transport is. He says `rate R period P`, a
 T_NS is the monotonic clock at the beginning of the message's period, and its place in there added:
 a frame is worth more, but where a machine is busy the dummy driver loses periods, and frames stand
 still while Segue's clock goes on. BEAT is that of JACK's transport, or `-` while it stands still.
+`clock FRAME T_NS` says how far JACK has come: of a few periods, of that in which he was least late.
 He knows nothing of Segue.
 """
 
@@ -40,12 +41,19 @@ rate = client.samplerate
 sayings: queue.SimpleQueue[tuple[str, int, int, str, bytes] | None] = queue.SimpleQueue()
 coming: queue.SimpleQueue[tuple[int, int, bytes]] = queue.SimpleQueue()
 due: list[tuple[int, int, bytes]] = []  # frame, order, message; only the callback touches it
+few: list[tuple[int, int, int]] = []  # (how far behind in ns, frame, t_ns) of the last periods; too
+FEW = 8
 
 
 @client.set_process_callback
 def process(frames: int) -> None:
     """One period: what came is stamped and queued, what is due is written."""
     now_ns, start = time.monotonic_ns(), client.last_frame_time
+    few.append((now_ns - start * 1_000_000_000 // rate, start, now_ns))
+    if len(few) == FEW:
+        _, frame, t_ns = min(few)
+        sayings.put(("clock", frame, t_ns, "-", b""))
+        few.clear()
     for offset, message in into.incoming_midi_events():
         say("heard", start, now_ns, offset, bytes(message))
     while not coming.empty():

@@ -34,6 +34,7 @@ class Concert:
     strikes_ns: list[int] = field(default_factory=list)  # Segue's notes, as heard
     moments_ns: dict[str, int] = field(default_factory=dict)
     period_ms: float = 0.0
+    stood_still_ms: float = 0.0  # JACK, at the worst
     peer_heard_bpm: float = 0.0  # after Segue set the tempo
     lines: list[str] = field(default_factory=list)
 
@@ -81,6 +82,7 @@ def play(folder: Path, checkpoint: str | None) -> Concert:
         segue.await_line("ready: ")
         player.wire(segue)
         segue.await_mind()
+        begin_ns = time.monotonic_ns()
         eventually(lambda: peer.peers > 0, "they find each other", timeout_s=DISCOVERY_S)
         segue.await_state(playing=1)
         time.sleep(1)
@@ -107,6 +109,7 @@ def play(folder: Path, checkpoint: str | None) -> Concert:
         trade(player, OURS, bars=4)
         concert.samples += peer.samples[already:]
         now("end")
+        concert.stood_still_ms = player.stood_still_ms(begin_ns)
     finally:
         peer.kill()
         segue.stop()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import zmq
+from host_time import stood_still_ms
 
 from bridges.control import BridgeError, Reply
 from bridges.zeromq import request
@@ -295,6 +296,7 @@ class Musician(Process):
         self.played: list[Event] = []
         self.heard: list[Event] = []
         self._places: list[float | None] = []
+        self._clock: list[tuple[int, int]] = []  # (t_ns, JACK's frame)
         self._env = env
         super().__init__([sys.executable, str(JACK_PLAYER), name], env=env, speaks="stdout")
         words = self.await_line("rate ").split()
@@ -304,6 +306,13 @@ class Musician(Process):
     def period_ms(self) -> float:
         """How long a period of the server lasts."""
         return self.period / self.rate * 1e3
+
+    def stood_still_ms(self, begin_ns: int, end_ns: int | None = None) -> float:
+        """How long JACK stood still, at the worst, between two times of the clock on the wall."""
+        end_ns = end_ns or time.monotonic_ns()
+        eventually(lambda: self._clock and self._clock[-1][0] >= end_ns, "JACK goes on")
+        samples = [(t_ns, frame * NS_PER_S // self.rate) for t_ns, frame in self._clock]
+        return stood_still_ms(samples, begin_ns, end_ns)
 
     def wire(self, segue: Segue) -> None:
         """Connect both of his ports to Segue's."""
@@ -357,6 +366,8 @@ class Musician(Process):
         beat = None if words[3:4] in ([], ["-"]) else float(words[3])
         if words[0] == "at":
             self._places.append(beat)
+        elif words[0] == "clock":
+            self._clock.append((int(words[2]), int(words[1])))
         elif words[0] in ("played", "heard"):
             event = Event(int(words[1]), int(words[2]), beat, bytes.fromhex(words[4]))
             (self.played if words[0] == "played" else self.heard).append(event)

@@ -5,12 +5,13 @@ neither answer itself nor give way to itself.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
 import mido
 import pytest
+from host_time import LATE_MS, in_time, play_until_steady
 from stage import Event, Grid, Musician, Segue, between, eventually, faults, ons, sounding, tune
 
 from daemon.interface.events import MidiIn
@@ -38,6 +39,7 @@ class Comeback:
     key: Event
     phase: str  # at his return
     ended: float  # the beat at which it was his turn again, or a little later
+    stood_still_ms: float  # JACK, at the worst
 
     @property
     def back(self) -> float:
@@ -49,9 +51,17 @@ class Comeback:
 def comeback(request, segue, musician, tmp_path_factory) -> Comeback:
     """The player strikes a key in the middle of an answer of two bars."""
     options = ("--mode", "answer", "--bars", "2", "--give-way", request.param)
-    daemon: Segue = segue(*options, takes=tmp_path_factory.mktemp("answer"))
-    player: Musician = musician(request.param, daemon)
+
+    def play() -> Comeback:
+        daemon: Segue = segue(*options, takes=tmp_path_factory.mktemp("answer"))
+        return come_back(request.param, daemon, musician(request.param, daemon))
+
+    return play_until_steady(play, limit_ms=LATE_MS)
+
+
+def come_back(give_way: str, daemon: Segue, player: Musician) -> Comeback:
     daemon.await_mind()
+    begin_ns = time.monotonic_ns()
     player.play(tune(PHRASE, step=0.5), bpm=BPM)
     grid = Grid(player, bpm=BPM)
     player.await_heard(1, "an answer to the phrase")
@@ -66,8 +76,11 @@ def comeback(request, segue, musician, tmp_path_factory) -> Comeback:
     ended = grid.now()
     daemon.command("handback")  # after such a rest he would be answered again
     grid.await_beat(ended + 1)
+    stood_still_ms = player.stood_still_ms(begin_ns)
     assert daemon.stop() == 0
-    return Comeback(request.param, grid, list(player.heard), ons(player.played)[-1], phase, ended)
+    player.leave()
+    key = ons(player.played)[-1]
+    return Comeback(give_way, grid, list(player.heard), key, phase, ended, stood_still_ms)
 
 
 def await_phase_after(daemon: Segue, phase: str) -> str:
@@ -88,6 +101,7 @@ def test_segue_yields_when_the_player_comes_back(comeback):
 
 
 def test_it_ends_with_the_beat_or_plays_its_turn_out(comeback):
+    comeback = in_time(comeback, limit_ms=LATE_MS)
     end = comeback.back // 1 + 1
     after = ons(between(comeback.heard, comeback.grid, end + NEAR, comeback.ended + 1))
     if comeback.give_way == "beat":
@@ -99,9 +113,11 @@ def test_it_ends_with_the_beat_or_plays_its_turn_out(comeback):
 
 
 def test_nothing_sounds_when_it_is_the_players_turn(comeback):
-    until = between(comeback.heard, comeback.grid, 0, comeback.ended + NEAR)
-    assert not sounding(until)
     assert faults(comeback.heard) == []
+    until = between(
+        comeback.heard, comeback.grid, 0, in_time(comeback, limit_ms=LATE_MS).ended + NEAR
+    )
+    assert not sounding(until)
 
 
 @dataclass
@@ -112,22 +128,33 @@ class Conversation:
     player: Musician
     grid: Grid
     turns: list[tuple[str, float]]
-    notices: list[list[str]]
+    notices: list[list[str]] = field(default_factory=list)
+    stood_still_ms: float = 0.0  # JACK, at the worst
 
 
 @pytest.fixture(scope="module")
 def followed(segue, musician, tmp_path_factory) -> Conversation:
     """Four bars of eighths, with Segue playing along."""
-    daemon: Segue = segue("--mode", "follow", takes=tmp_path_factory.mktemp("follow"))
-    player: Musician = musician("soloist", daemon)
+
+    def play() -> Conversation:
+        daemon: Segue = segue("--mode", "follow", takes=tmp_path_factory.mktemp("follow"))
+        return play_along(daemon, musician("soloist", daemon))
+
+    return play_until_steady(play, limit_ms=LATE_MS)
+
+
+def play_along(daemon: Segue, player: Musician) -> Conversation:
     daemon.await_mind()
+    begin_ns = time.monotonic_ns()
     player.play(tune(EIGHTHS, step=0.5), bpm=BPM)
     grid = Grid(player, bpm=BPM)
     grid.await_beat(5 * BAR)
     daemon.await_state(phase="idle")
     grid.await_beat(6 * BAR)
+    stood_ms = player.stood_still_ms(begin_ns)
     assert daemon.stop() == 0
-    return Conversation(daemon, player, grid, handovers(daemon), [])
+    player.leave()
+    return Conversation(daemon, player, grid, handovers(daemon), stood_still_ms=stood_ms)
 
 
 def handovers(daemon: Segue) -> list[tuple[str, float]]:
@@ -144,22 +171,25 @@ def handovers(daemon: Segue) -> list[tuple[str, float]]:
 
 
 def test_segue_follows_from_the_second_bar_until_a_bar_after_the_player(followed):
+    followed = in_time(followed, limit_ms=LATE_MS)
     assert followed.turns == [("Segue", BAR), ("player", 5 * BAR)]
     strikes = [followed.grid.beat(strike) for strike in ons(followed.player.heard)]
     assert {int((beat + NEAR) // BAR) for beat in strikes} == {1, 2, 3, 4}
 
 
 def test_what_it_plays_along_lies_on_the_grid(followed):
+    followed = in_time(followed, limit_ms=LATE_MS)
     beats = [followed.grid.beat(strike) for strike in ons(followed.player.heard)]
     off_ms = [abs(beat - round(beat * 12) / 12) * 60_000 / BPM for beat in beats]
     assert median(off_ms) <= PERIODS * followed.player.period_ms + MARGIN_MS, off_ms
 
 
 def test_nothing_sounds_after_it_has_followed(followed):
+    assert faults(followed.player.heard) == []
+    followed = in_time(followed, limit_ms=LATE_MS)
     end = 5 * BAR + NEAR
     assert not sounding(between(followed.player.heard, followed.grid, 0, end))
     assert between(followed.player.heard, followed.grid, end, 7 * BAR) == []
-    assert faults(followed.player.heard) == []
 
 
 @pytest.fixture(scope="module")

@@ -10,19 +10,20 @@ Segue's from the clock that it was sent.
 """
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from xml.etree import ElementTree
 
 import mido
 import pytest
-from stage import Process, Score, Segue, trades
+from host_time import in_time, play_until_steady
+from stage import Musician, Process, Score, Segue, trades
 
 from daemon.interface.events import MidiIn
-from daemon.interface.messages import TICK, is_on
+from daemon.interface.messages import is_on
 from daemon.take.journal import Journal
 
 ARDOUR_SCRIPT = Path(__file__).with_name("ardour.lua")
@@ -39,8 +40,6 @@ PERIODS = 3
 MARGIN_MS = 4.0
 #: The same for nineteen notes of twenty.
 P95_MARGIN_MS = 25.0
-STEADY_MS = 10.0
-TRIES = 2
 
 
 class Ardour(Process):
@@ -85,6 +84,7 @@ class Concert:
     journal: Journal
     notices: list[str]
     state: dict[str, object]  # after Ardour's stop
+    stood_still_ms: float  # JACK, at the worst, while Ardour rolled
 
     @property
     def off_ms(self) -> list[float]:
@@ -92,27 +92,16 @@ class Concert:
         pairs = zip(by_key(self.recorded), by_key(self.played), strict=True)
         return [abs(one.onset - other.onset) * 60_000 / BPM for one, other in pairs]
 
-    @property
-    def stood_still_ms(self) -> float:
-        """How late the latest tick of Ardour's clock came: JACK lost periods on a busy machine."""
-        ticks = [
-            e.t_ns for e in self.journal.entries if isinstance(e, MidiIn) and e.message[0] == TICK
-        ]
-        return max(b - a for a, b in pairwise(ticks)) / 1e6 - 60_000 / BPM / 24
-
 
 @pytest.fixture(scope="module")
-def concert(segue, need, tmp_path_factory) -> Concert:
-    """Four bars of Ardour's region, each answered; once more if JACK stood still meanwhile."""
+def concert(segue, musician, need, tmp_path_factory) -> Concert:
+    """Four bars of Ardour's region, each answered, while someone watches JACK's frames."""
     need("ardour7-lua")
-    for _ in range(TRIES):
-        played = play_song(segue, tmp_path_factory.mktemp("ardour"))
-        if played.stood_still_ms < STEADY_MS:
-            break
-    return played
+    watch: Musician = musician("watch")
+    return play_until_steady(lambda: play_song(segue, watch, tmp_path_factory.mktemp("ardour")))
 
 
-def play_song(segue: Callable[..., Segue], folder: Path) -> Concert:
+def play_song(segue: Callable[..., Segue], watch: Musician, folder: Path) -> Concert:
     song = folder / "song"
     ardour = Ardour(folder)
     daemon = segue("--bars", "1", "--clock", "midi", takes=folder / "takes")
@@ -123,9 +112,11 @@ def play_song(segue: Callable[..., Segue], folder: Path) -> Concert:
         wire(ardour, daemon)
         daemon.await_mind()
         ardour.ask("arm", "answer")
+        begin_ns = time.monotonic_ns()
         ardour.ask("roll")
         ardour.ask("until", (2 * TURNS * BAR + 0.5) * 60 / BPM)
         ardour.ask("stop")
+        stood_still_ms = watch.stood_still_ms(begin_ns)
         daemon.await_state(playing=0)
         state = daemon.state()
         ardour.ask("close")
@@ -144,6 +135,7 @@ def play_song(segue: Callable[..., Segue], folder: Path) -> Concert:
         journal=daemon.journal,
         notices=daemon.said("come back"),
         state=state,
+        stood_still_ms=stood_still_ms,
     )
 
 
@@ -221,15 +213,6 @@ def by_key(written: list[Written]) -> list[Written]:
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[round(share * (len(values) - 1))]
-
-
-def in_time(concert: Concert) -> Concert:
-    """The same, where it says something about time."""
-    if concert.stood_still_ms >= STEADY_MS:
-        pytest.skip(
-            f"the machine is too busy: JACK stood still for {concert.stood_still_ms:.0f} ms"
-        )
-    return concert
 
 
 def test_ardour_recorded_what_segue_says_it_played(concert):

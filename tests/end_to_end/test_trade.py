@@ -13,6 +13,7 @@ from statistics import median
 
 import mido
 import pytest
+from host_time import LATE_MS, in_time, play_until_steady
 from stage import (
     NS_PER_S,
     Event,
@@ -55,6 +56,7 @@ class Trade:
     path: Path
     exit_code: int
     lines: list[str]
+    stood_still_ms: float  # JACK, at the worst
 
     @property
     def turns(self) -> list[tuple[float, list[Event]]]:
@@ -70,10 +72,18 @@ class Trade:
 @pytest.fixture(scope="module")
 def trade(segue, musician, tmp_path_factory) -> Trade:
     """Five turns each, one bar long."""
-    takes = tmp_path_factory.mktemp("takes")
-    daemon: Segue = segue("--bars", "1", "--bpm", str(BPM), takes=takes)
-    player: Musician = musician("keys", daemon)
+
+    def play() -> Trade:
+        takes = tmp_path_factory.mktemp("takes")
+        daemon: Segue = segue("--bars", "1", "--bpm", str(BPM), takes=takes)
+        return play_turns(daemon, musician("keys", daemon))
+
+    return play_until_steady(play, limit_ms=LATE_MS)
+
+
+def play_turns(daemon: Segue, player: Musician) -> Trade:
     daemon.await_mind()
+    begin_ns = time.monotonic_ns()
     player.play(trades("C4 E4 G4 C5", bars=1, turns=TURNS), bpm=BPM)
     grid = Grid(player, bpm=BPM)
     journal_late_s = []
@@ -83,7 +93,9 @@ def trade(segue, musician, tmp_path_factory) -> Trade:
         eventually(lambda keys=keys: keys_in(daemon.journal_path) >= keys, "it is in the journal")
         journal_late_s.append(time.monotonic() - ons(player.played)[-1].t_ns / NS_PER_S)
     grid.await_beat(2 * TURNS * BAR + 0.5)
+    stood_still_ms = player.stood_still_ms(begin_ns)
     exit_code = daemon.stop()
+    player.leave()
     return Trade(
         musician=player,
         grid=grid,
@@ -93,6 +105,7 @@ def trade(segue, musician, tmp_path_factory) -> Trade:
         path=daemon.journal_path,
         exit_code=exit_code,
         lines=[line for _, line in daemon.lines],
+        stood_still_ms=stood_still_ms,
     )
 
 
@@ -104,6 +117,7 @@ def keys_in(journal: Path) -> int:
 
 
 def test_each_answer_begins_on_its_bar_line(trade):
+    trade = in_time(trade, limit_ms=LATE_MS)
     late_ms = [trade.grid.late_ms(strikes[0], line) for line, strikes in trade.turns]
     assert len(late_ms) == TURNS
     assert median(map(abs, late_ms)) <= trade.musician.period_ms + MARGIN_MS, late_ms
@@ -111,6 +125,7 @@ def test_each_answer_begins_on_its_bar_line(trade):
 
 
 def test_every_onset_lies_on_the_grid(trade):
+    trade = in_time(trade, limit_ms=LATE_MS)
     beats = [trade.grid.beat(strike) for strike in ons(trade.heard)]
     off_ms = [abs(beat - round(beat * 12) / 12) * 60_000 / BPM for beat in beats]
     assert median(off_ms) <= trade.musician.period_ms + MARGIN_MS
@@ -128,12 +143,12 @@ def test_what_was_due_lies_exactly_on_the_grid(trade):
 
 
 def test_segue_plays_in_its_turns_alone(trade):
-    in_turn = sum(len(strikes) for _, strikes in trade.turns)
+    in_turn = sum(len(strikes) for _, strikes in in_time(trade, limit_ms=LATE_MS).turns)
     assert in_turn == len(ons(trade.heard))
 
 
 def test_nothing_of_segue_sounds_when_the_turn_is_over(trade):
-    for line, _ in trade.turns:
+    for line, _ in in_time(trade, limit_ms=LATE_MS).turns:
         over_ms = 2 * trade.musician.period_ms + WORST_MS
         end = line + BAR + over_ms * BPM / 60_000
         until = [event for event in trade.heard if trade.grid.beat(event) < end]
