@@ -5,7 +5,7 @@ name of its type first and its fields in the order of `engine.protocol`:
 
     ["Prompt", [[7, [4.0, 60, 0.5, 80]]], [3], [[0.0, 4, 4]], false]
     ["Continue", 12, 16.0, 32.0, [0.95, 0, 0.95], 42]      ["Cancel", 12]      ["Ping", 1]
-    ["Ready", "segue-small", 4800000, 4711]                ["Pong", 1]
+    ["Ready", "segue-flat", 4800000, 4711]                ["Pong", 1]
     ["Drafted", 12, [16.0, 62, 0.5, 80]]                   ["Refused", "what was wrong"]
     ["Finished", 12, false, 310, 296, [4.1, 3.9], [16.2]]
 

@@ -4,7 +4,7 @@ The JSON says everything that a player needs before it reads a weight: the netwo
 vocabulary's tokens, the tokenizer's settings, the licence note and where the weights come from.
 Weights are in half precision on disk and float32 in memory; never a pickle. Knows no training.
 
-    python -m models.checkpoint RUN/best --name segue-small    ships a run's best checkpoint
+    python -m models.checkpoint RUN/best --name segue-flat    ships a run's best checkpoint
     python -m models.checkpoint RUN/best                       says what is in it
 """
 

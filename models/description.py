@@ -13,7 +13,7 @@ from typing import Any
 from models.vocabulary import Vocabulary, VocabularyError
 
 FORMAT = "segue-checkpoint-1"
-DEFAULT_NAME = "segue-small"
+DEFAULT_ARCHITECTURE = "nested"
 #: An exported graph carries the same description within itself, under this key.
 METADATA_KEY = "segue"
 ONNX_FORMAT = "segue-onnx-1"
@@ -30,9 +30,14 @@ def weights_folder() -> Path:
     return Path(__file__).resolve().parent / "weights"
 
 
+def shipped_checkpoint(architecture: str) -> Path:
+    """The checkpoint of an architecture that ships with Segue; it may not be there."""
+    return weights_folder() / f"segue-{architecture}.safetensors"
+
+
 def default_checkpoint() -> Path:
     """The checkpoint that is played when none is named; it may not be there."""
-    return weights_folder() / f"{DEFAULT_NAME}.safetensors"
+    return shipped_checkpoint(DEFAULT_ARCHITECTURE)
 
 
 def bare(path: Path) -> Path:

@@ -13,7 +13,7 @@ depend on the seed and the step alone: with a budget in steps a resumed run ends
 one would.
 
     python -m models.training --data DIR --out RUN --minutes 90
-    python -m models.training --data DIR --out RUN --architecture nested --schedule stable
+    python -m models.training --data DIR --out RUN --architecture flat --schedule stable
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.architectures import FLAT, AnyNetwork, Config, DataView, Losses, architecture_of
+from models.architectures import AnyNetwork, Config, DataView, Losses, architecture_of
 from models.averaging import Average
-from models.checkpoint import Checkpoint, save_checkpoint
+from models.checkpoint import Checkpoint, load_any, save_checkpoint
 from models.corpus import CorpusError
 from models.description import CheckpointError
 from models.processes import Processes, joined
@@ -63,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
         torch.set_num_threads(args.threads)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
+        begin = load_any(args.begin).network if args.begin else None
+        if begin:
+            config = begin.config
         if args.resume:
             config, settings = resumed(args, settings)
         elif (args.out / STATE_NAME).exists():
@@ -75,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
                 )
             view = _opened(args, config, processes)
             trainer = Trainer(view, config, settings, out=args.out, processes=processes)
+            if begin:
+                trainer.begin_from(begin)
             if args.resume:
                 trainer.resume()
             return trainer.train()
@@ -127,6 +132,11 @@ class Trainer:
         self.validation = view.validation(count=VALIDATION_WINDOWS, length=config.context)
         self.stopping = False
 
+    def begin_from(self, network: AnyNetwork) -> None:
+        """Start with the weights of a network of the same shape."""
+        self.network.load_state_dict(network.state_dict())
+        self.averaged.load_state_dict(network.state_dict())
+
     def resume(self) -> None:
         """Take up the run that the folder holds."""
         self.progress = load_state(
@@ -154,7 +164,7 @@ class Trainer:
             f"best validation {p.best_bits:.3f} bits a {unit} at step {p.best_step}: "
             f"{self.out / 'best.safetensors'}\n"
             f"to ship it: python -m models.checkpoint {self.out / 'best'} "
-            f"--name segue-{self._name()}"
+            f"--name segue-{architecture_of(self.network.config).name}"
         )
         return 0
 
@@ -316,10 +326,6 @@ class Trainer:
             "data_mix": {name: round(share, 4) for name, share in self.view.weights.items()},
         }
         return Checkpoint(network=self.averaged, vocabulary=self.vocabulary, provenance=provenance)
-
-    def _name(self) -> str:
-        architecture = architecture_of(self.network.config)
-        return "small" if architecture is FLAT else architecture.name
 
     def _say(self, line: str) -> None:
         if self.processes.first:

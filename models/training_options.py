@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from models.architectures import ARCHITECTURES, NESTED, Config
-from models.description import CheckpointError
+from models.description import DEFAULT_ARCHITECTURE, CheckpointError
 from models.training_state import read_settings
 from models.vocabulary import standard_vocabulary
 
@@ -57,17 +57,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "given anew replaces its own",
     )
     add(
+        "--from",
+        dest="begin",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="begin with the weights of a checkpoint, and so with its shape: to teach what ships "
+        "your own music, give a low --rate",
+    )
+    add(
         "--architecture",
         choices=tuple(ARCHITECTURES),
-        default="flat",
-        help="flat: REMI tokens; nested: one step a note",
+        default=DEFAULT_ARCHITECTURE,
+        help="nested: one step a note; flat: REMI tokens (default: %(default)s)",
     )
     add("--layers", type=int, default=4)
     add("--width", type=int, default=256)
     add("--heads", type=int, default=4)
     add("--ffn", type=int, help="hidden width of SwiGLU (default: 3 x width)")
     add("--chain", type=int, help="nested: hidden width of each stage (default: 1.5 x width)")
-    add("--context", type=int, help="longest window (default: 1024 tokens, nested 512 notes)")
+    add("--context", type=int, default=1024, help="longest window, in notes or tokens")
     add("--batch", type=int, default=4, help="windows of a whole context in a step")
     add("--rate", type=float, help=f"peak learning rate (default: {RATE})")
     add(
@@ -94,6 +102,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
     """The settings that are asked for; ValueError where they contradict each other."""
     if args.minutes and args.steps:
         raise ValueError("give the budget in --minutes or in --steps, not in both")
+    if args.begin and args.resume:
+        raise ValueError("--resume goes on with a run's own weights; leave --from away")
     for name in ("minutes", "steps", "batch", "rate"):
         value = getattr(args, name)
         if value is not None and value <= 0:
@@ -144,7 +154,7 @@ def shape_of(args: argparse.Namespace) -> Config:
         "width": args.width,
         "heads": args.heads,
         "ffn": args.ffn or 3 * args.width,
-        "context": args.context or (512 if architecture is NESTED else 1024),
+        "context": args.context,
     }
     if architecture is NESTED:
         shape["chain"] = args.chain or 3 * args.width // 2

@@ -28,7 +28,7 @@ from engine.protocol import Meter
 from engine.tokens import Tokenizer
 from models.augment import PLAIN
 from models.checkpoint import load_checkpoint
-from models.description import default_checkpoint
+from models.description import shipped_checkpoint
 from models.note_cache import open_shelves
 from models.vocabulary import Vocabulary
 from models.windows import TOKEN, TokenWindows, segment
@@ -179,7 +179,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="as for `segue train`")
     parser.add_argument("--cache", type=Path, required=True, help="notes of that data")
-    parser.add_argument("--checkpoint", type=Path, default=default_checkpoint())
+    parser.add_argument("--checkpoint", type=Path, default=shipped_checkpoint("flat"))
     parser.add_argument("--backends", nargs="+", choices=NAMES, default=["native", "onnx"])
     parser.add_argument("--windows", type=int, default=4, help="of each corpus")
     parser.add_argument("--length", type=int, default=1024, help="of a window, in tokens")

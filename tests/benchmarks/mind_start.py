@@ -80,7 +80,7 @@ def main() -> None:
     """Print one JSON object; the backends take turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkpoint", type=Path, default=default_checkpoint())
-    parser.add_argument("--backends", nargs="+", choices=NAMES, default=["native", "onnx"])
+    parser.add_argument("--backends", nargs="+", choices=NAMES, default=["native", "numpy"])
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     rounds = [

@@ -43,13 +43,14 @@ def shares(logits: Logits) -> np.ndarray[Any, Any]:
     return weights / weights.sum()  # type: ignore[no-any-return]
 
 
-def assert_alike(pairs: Iterator[tuple[Logits, Logits]]) -> None:
+def assert_alike(pairs: Iterator[tuple[Logits, Logits]], *, mean: float, most: float) -> None:
+    """Total variations: their mean, and the 99th percentile."""
     distances, agree = [], []
     for said, expected in pairs:
         distances.append(0.5 * np.abs(shares(said) - shares(expected)).sum())
         agree.append(said.argmax() == expected.argmax())
     assert np.mean(agree) >= 0.98
-    assert np.mean(distances) <= 0.005 and np.quantile(distances, 0.99) <= 0.02
+    assert np.mean(distances) <= mean and np.quantile(distances, 0.99) <= most
 
 
 @pytest.mark.parametrize(("path", "kind"), list(cases()))
@@ -57,8 +58,11 @@ def test_it_answers_as_its_reference(path: Path, kind: str, recordings: Sequence
     if kind == "native" and unfit(read_description(path)["network"]):
         pytest.skip("no kernel here")
     live, reference = (open_model(path, backend=name).backend for name in (kind, "torch"))
-    says = say_notes if isinstance(reference, NoteBackend) else say_tokens
-    assert_alike(pair for piece in recordings for pair in says(piece, live, reference))
+    # A field comes off more products in a row than a token, each rounded to int8.
+    nested = isinstance(reference, NoteBackend)
+    says, bounds = (say_notes, (0.01, 0.04)) if nested else (say_tokens, (0.005, 0.02))
+    pairs = (pair for piece in recordings for pair in says(piece, live, reference))
+    assert_alike(pairs, mean=bounds[0], most=bounds[1])
 
 
 def say_tokens(midi: bytes, live: Any, reference: Any) -> Iterator[tuple[Logits, Logits]]:

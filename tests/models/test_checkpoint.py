@@ -184,14 +184,14 @@ def test_a_disk_that_refuses_leaves_the_old_one(saved, monkeypatch):
 
 def test_the_default_lies_beside_the_module():
     assert default_checkpoint().parent.name == "weights"
-    assert default_checkpoint().name == "segue-small.safetensors"
+    assert default_checkpoint().name == "segue-nested.safetensors"
 
 
 def test_shipping_copies_it_to_the_weights(saved, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(checkpoints, "weights_folder", lambda: tmp_path / "shipped")
-    assert main([str(saved), "--name", "segue-small"]) == 0
+    assert main([str(saved), "--name", "segue-flat"]) == 0
     assert json.loads(capsys.readouterr().out)["provenance"]["steps"] == 7
-    assert load_checkpoint(tmp_path / "shipped" / "segue-small").provenance["tokens"] == 99
+    assert load_checkpoint(tmp_path / "shipped" / "segue-flat").provenance["tokens"] == 99
 
 
 def test_shipping_what_is_not_there_fails(tmp_path, capsys):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from models.description import default_checkpoint
+from models.description import shipped_checkpoint
 from models.export import BLOCK, MIDDLE, add_arguments, exported, in_blocks, run
 from models.network import Network, NetworkConfig
 from models.vocabulary import standard_vocabulary
@@ -90,5 +90,5 @@ def test_what_cannot_be_read_or_written_is_said_in_one_line(tmp_path, capsys):
 
 
 def test_the_shipped_graph_is_the_shipped_checkpoints():
-    graph = default_checkpoint().with_suffix(".onnx")
-    assert graph.read_bytes() == exported(load_checkpoint(default_checkpoint()))
+    shipped = shipped_checkpoint("flat")
+    assert shipped.with_suffix(".onnx").read_bytes() == exported(load_checkpoint(shipped))

@@ -200,6 +200,28 @@ def test_the_command_trains_refuses_to_overwrite_and_resumes(
     assert settings["seed"] == 0
 
 
+@pytest.mark.parametrize("architecture", ["flat", "nested"])
+def test_a_run_can_begin_with_a_checkpoint(places, tmp_path, capsys, architecture):
+    data, cache = places
+    common = ["--data", str(data), "--cache", str(cache)]
+    first = ["--architecture", architecture, *SMALL, "--steps", "1"]
+    assert main([*common, *first, "--out", str(tmp_path / "first")]) == 0
+    best = tmp_path / "first" / "best"
+    begun = load_any(best).network
+    more = ["--from", str(best), "--steps", "1", "--rate", "1e-9", "--out", str(tmp_path / "more")]
+    assert main([*common, *more]) == 0
+    went_on = load_any(tmp_path / "more" / "best").network
+    assert went_on.config == begun.config
+    for name, tensor in begun.state_dict().items():
+        assert torch.allclose(went_on.state_dict()[name], tensor, atol=1e-3), name
+    capsys.readouterr()
+    assert main([*common, *more, "--resume"]) == 2
+    assert "leave --from away" in capsys.readouterr().err
+    nowhere = ["--from", str(tmp_path / "none"), "--out", str(tmp_path / "third")]
+    assert main([*common, *nowhere]) == 1
+    assert "there is no checkpoint" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
@@ -287,7 +309,7 @@ def test_the_options_stand_in_anothers_parser():
     assert shape_of(parser.parse_args(["--data", "d", "--out", "o"])).context == 1024
     nested = ["--data", "d", "--out", "o", "--architecture", "nested", "--width", "128"]
     shape = shape_of(parser.parse_args(nested))
-    assert (shape.context, shape.ffn, shape.chain) == (512, 384, 192)
+    assert (shape.context, shape.ffn, shape.chain) == (1024, 384, 192)
 
 
 def test_compiling_needs_a_compiler(tmp_path, monkeypatch, capsys):

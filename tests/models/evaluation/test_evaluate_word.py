@@ -43,7 +43,7 @@ def test_a_folder_is_evaluated(call):
     code, out, err = call("--json", "--places", "1")
     report = json.loads(out)
     assert code == 0
-    assert report["checkpoint"] == "segue-small"
+    assert report["checkpoint"] == "segue-nested"
     assert set(report["styles"]) == {"midi"}
     assert report["styles"]["midi"]["pieces"] == in_split("test")
     for part in (report["overall"], report["styles"]["midi"]):
