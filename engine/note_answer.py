@@ -13,6 +13,10 @@ from engine.sampling import Sampler
 from engine.tokens import Placed, Tokenizer
 from engine.window import Costs, Window
 
+#: Nats that a key loses with which a passage would come a third time. What repeats makes repetition
+#: likelier at each turn, in music as in a network, and a person tires of it.
+WEAR = 4.0
+
 
 class NoteAnswer(Answer[Row]):
     """Steps are rows, and a choice is a whole one: a note, a rest, or that it ends here."""
@@ -79,7 +83,10 @@ class NoteAnswer(Answer[Row]):
         grammar, chain, choose = self._grammar, self._chain, self._sampler.choose
         bar, (first_pitch, first_duration, first_velocity) = grammar.bar, self._first
         where = self._rows.where(bar.number, grammar.step)
-        key = choose(chain.say_where(where), grammar.keys())
+        keys = chain.say_where(where)
+        for worn in chain.worn():
+            keys[worn] -= WEAR
+        key = choose(keys, grammar.keys())
         grammar.take_key(key)
         length = choose(chain.say_key(key), ANY_LENGTH)
         force = choose(chain.say_length(length), ANY_FORCE)

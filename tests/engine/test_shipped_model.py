@@ -13,7 +13,9 @@ import pytest
 
 from engine.backends import NESTED, open_model
 from engine.cache import Logits
+from engine.decoder import Decoder
 from engine.native_backend import unfit
+from engine.protocol import Continue, Controls, Meter, Note, Prompt
 from engine.rows import NoteBackend, Row
 from models.description import read_description, weights_folder
 from models.nested.events import KEYS, TIME, encode
@@ -91,3 +93,19 @@ def rows_of(midi: bytes) -> list[Row]:
     rows = encode(performance_of(midi).placed(), ends=False)
     deltas = np.diff(rows[:, TIME], prepend=0)
     return [Row(*row) for row in np.column_stack((rows, deltas)).tolist()]
+
+
+def test_an_ostinato_is_not_gone_on_with_for_ever() -> None:
+    model = open_model()
+    decoder = Decoder(model.backend, model.vocabulary)
+    figure = ((0, 48), (0.5, 55), (1, 60), (1.5, 55), (2, 64), (2.5, 55), (3, 60), (3.5, 55))
+    bars = [Note(4 * bar + beat, key, 0.5, 80) for bar in range(8) for beat, key in figure]
+    decoder.apply(Prompt(tuple(enumerate(bars)), (), (Meter(0.0, 4, 4),)))
+    answer = decoder.answer(Continue(1, 32.0, 64.0, Controls(), 3))
+    found: dict[int, list[tuple[float, int]]] = {}
+    while not answer.finished:
+        if note := answer.step():
+            found.setdefault(int(note.onset // 4), []).append((note.onset % 4, note.pitch))
+    assert len(found) == 8
+    assert sum(tuple(bar) == figure for bar in found.values()) <= 2
+    assert len({tuple(bar) for bar in found.values()}) >= 4
