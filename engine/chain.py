@@ -19,7 +19,7 @@ from engine.row_tables import (
     entries_of_where,
 )
 from engine.rows import Row
-from models.nested.events import ONSETS, POSITIONS
+from models.nested.events import BAR_LENGTHS, ONSETS, POSITIONS
 from models.nested.lookback import LOOKS, NO_KEY, Ints, Lookback
 from models.nested.sizes import (
     CHOICES,
@@ -29,10 +29,7 @@ from models.nested.sizes import (
     ONSET_STAGE,
     READ_OFF,
 )
-from models.placing import BAR_STEPS
 
-#: By metre; before the first bar there is none.
-BAR_LENGTHS = (*BAR_STEPS.tolist(), 0)
 NOTHING: Ints = (NO_KEY,) * LOOKS
 
 

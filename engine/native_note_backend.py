@@ -47,13 +47,12 @@ class NativeNoteBackend(Chain, Kernel):
         self._from = self._rows.ctypes.data
         self._columns = columns
         self._to = [scores.ctypes.data for scores in self._scores]
-        self._row = PACK[columns]
 
     def _listen(self, rows: list[tuple[int, ...]]) -> None:
         count, columns = len(rows), self._columns
         steps: bytes | int = self._from
         if count == 1:
-            steps = self._row(*rows[0][:columns])
+            steps = PACK[columns](*rows[0][:columns])
         else:
             self._rows[:count] = [row[:columns] for row in rows]
         if self._append(self._decoder, steps, count, self.length, self._to[ONSET_STAGE]):

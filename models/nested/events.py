@@ -54,6 +54,8 @@ METRES = len(METRE_LIST)
 NO_KEY_REST, NO_KEY_END, NO_KEY_START = KEYS, KEYS + 1, KEYS + 2
 NO_LENGTH, NO_FORCE, NO_METRE = LENGTHS, FORCES, METRES
 NO_ONSET = ONSETS  # START is reached from nowhere
+#: Steps of a bar by its METRE; START's bar has none.
+BAR_LENGTHS: tuple[int, ...] = (*BAR_STEPS.tolist(), 0)
 
 
 class EventError(ValueError):

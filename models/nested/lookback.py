@@ -23,6 +23,7 @@ from typing import TypeAlias
 
 from models.nested.events import (
     AHEAD,
+    BAR_LENGTHS,
     COLUMNS,
     FORCE,
     FORCES,
@@ -37,7 +38,6 @@ from models.nested.events import (
     POSITIONS,
     TIME,
 )
-from models.placing import BAR_STEPS
 
 LAGS = (1, 2, 4, 8, 16)  # bars
 PASSAGE, SHAPE = 3, 5  # rows that must be alike for a passage to count as the same
@@ -56,7 +56,9 @@ _Row: TypeAlias = Sequence[int]  # the columns of an event at least
 
 _NOTHING: tuple[Ints, Ints, Ints] = (NO_ONSET,) * LOOKS, (NO_KEY,) * LOOKS, (0,) * LOOKS
 _NEVER: Ints = (0,) * len(LAGS)
-_STEPS = tuple(int(steps) for steps in BAR_STEPS)
+_NOTHING_SAID = ((NO_KEY,) * LOOKS, (NO_LENGTH,) * LOOKS, (NO_FORCE,) * LOOKS)
+#: By metre: how many steps each lag is; 0 from START, which has no bar.
+_BACKS = tuple(tuple(lag * steps for lag in LAGS) for steps in BAR_LENGTHS)
 _SPAN = 128  # more than any key: time * _SPAN + key goes upwards from row to row
 
 
@@ -120,7 +122,7 @@ class Lookback:
         A look so many bars ago that has been right for longer than that foretells what has been
         played twice already.
         """
-        backs = self._backs(self._rows[-1])
+        backs = _BACKS[self._rows[-1][METRE]]
         return {
             key
             for key, run, since, back in zip(suggested, self.runs, self._since, backs, strict=False)
@@ -132,7 +134,7 @@ class Lookback:
         rows, last = self._rows, self._rows[-1]
         lowest = last[KEY] if time == last[TIME] else -1
         keys = []
-        for back in self._backs(last):
+        for back in _BACKS[last[METRE]]:
             place = (time - back) * _SPAN
             found = bisect_right(self._codes, place + lowest) if back else len(rows)
             there = found < len(rows) and self._codes[found] < place + KEYS
@@ -148,7 +150,7 @@ class Lookback:
         """
         rows, codes = self._rows, self._codes
         found = []
-        for back in self._backs(rows[-1]):
+        for back in _BACKS[rows[-1][METRE]]:
             code = (time - back) * _SPAN + key
             at = bisect_left(codes, code) if back else len(rows)
             found.append(rows[at] if at < len(rows) and codes[at] == code else None)
@@ -161,7 +163,7 @@ class Lookback:
         """What the looks so many bars back suggest after a row: onset, key, run."""
         rows, onset, key, time = self._rows, row[ONSET], row[KEY], row[TIME]
         said = []
-        for look, back in enumerate(self._backs(row)):
+        for look, back in enumerate(_BACKS[row[METRE]]):
             hit = self.onsets[look] == onset and self.keys[look] == key
             run = min(self.runs[look] + 1, LONGEST_RUN) if hit else 0
             if back and time - back >= rows[0][TIME]:
@@ -183,12 +185,6 @@ class Lookback:
             shift = row[KEY] - same[KEY] if passages is self._shaped else 0
             said.append((*_seen_from(row, there, time, shift), passages.run))
         return said
-
-    @staticmethod
-    def _backs(row: _Row) -> Sequence[int]:
-        """How many steps each lag is from a row; 0 from START, which has no bar."""
-        metre = row[METRE]
-        return _BACKS[metre]
 
 
 class _Passages:
@@ -235,7 +231,7 @@ def suggestions(rows: Sequence[_Row]) -> list[list[int]]:
     past = Lookback()
     columns = []
     for row in rows:
-        of_it = (_NOTHING[1], (NO_LENGTH,) * LOOKS, (NO_FORCE,) * LOOKS)
+        of_it = _NOTHING_SAID
         if past and row[KEY] < KEYS:
             keys = past.say_onset(row[ONSET], row[TIME])
             of_it = (keys, *past.say_key(row[TIME], row[KEY], keys))
@@ -248,13 +244,9 @@ def _seen_from(row: _Row, there: _Row, time: int, shift: int) -> tuple[int, int]
     """Onset and key of what stands `there`, as if it came at `time` behind a row."""
     if there[KEY] >= KEYS:
         return there[ONSET], NO_KEY
-    here = _STEPS[row[METRE]]
+    here = BAR_LENGTHS[row[METRE]]
     step = time - row[TIME] + row[POSITION]
     key = there[KEY] + shift
-    if step >= here + _STEPS[row[AHEAD]] or not 0 <= key < KEYS:
+    if step >= here + BAR_LENGTHS[row[AHEAD]] or not 0 <= key < KEYS:
         return NO_ONSET, NO_KEY
     return (step if step < here else POSITIONS + step - here), key
-
-
-#: By metre: how many steps each lag is.
-_BACKS = (*(tuple(lag * steps for lag in LAGS) for steps in _STEPS), (0,) * len(LAGS))

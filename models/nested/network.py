@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from models.nested.events import (
     AHEAD,
+    BAR_LENGTHS,
     FORCE,
     FORCES,
     KEY,
@@ -68,7 +69,6 @@ from models.nested.sizes import (
     SHORTEST_PERIOD,
 )
 from models.network import NORM_EPSILON, Block, FeedForward, NetworkConfig, rope_tables
-from models.placing import BAR_STEPS
 from models.vocabulary import STEPS_A_BEAT
 
 
@@ -134,7 +134,7 @@ class NestedNetwork(nn.Module):
     cos: Tensor
     sin: Tensor
     time_rates: Tensor
-    bar_steps: Tensor
+    bar_lengths: Tensor
 
     def __init__(self, config: NestedConfig, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -173,8 +173,7 @@ class NestedNetwork(nn.Module):
         self.register_buffer("cos", cos, persistent=False)
         self.register_buffer("sin", sin, persistent=False)
         self.register_buffer("time_rates", _time_rates(config.head_dim), persistent=False)
-        bar_steps = torch.tensor([*BAR_STEPS.tolist(), 0])  # before the first there is no bar
-        self.register_buffer("bar_steps", bar_steps, persistent=False)
+        self.register_buffer("bar_lengths", torch.tensor(BAR_LENGTHS), persistent=False)
         self._initialize()
 
     def forward(
@@ -315,7 +314,7 @@ class NestedNetwork(nn.Module):
     def _distances(self, last: Tensor) -> tuple[Tensor, Tensor]:
         """(…, ONSETS): steps from a row to each onset, and whether it is a note that can come."""
         symbol = torch.arange(ONSETS, device=last.device)
-        line = self.bar_steps[last[..., METRE]][..., None] - POSITIONS
+        line = self.bar_lengths[last[..., METRE]][..., None] - POSITIONS
         distance = symbol - last[..., POSITION, None] + torch.where(symbol < POSITIONS, 0, line)
         reached = (distance >= 0) & (distance < DISTANCES) & (symbol < REST)
         return torch.where(reached, distance, 0), reached
