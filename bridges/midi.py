@@ -106,14 +106,14 @@ def choose_api(preferred: str | None = None) -> Api:
         if not candidates:
             names = ", ".join(a.name for a in compiled_apis())
             raise MidiUnavailable(
-                f"there is no MIDI system {preferred!r} here: choose from {names}"
+                f"there is no MIDI system {preferred!r} here; choose from {names}"
             )
     for api in candidates:
         if why_silent(api) is None:
             return api
     silent = " and ".join(api.name for api in candidates) or "none that python-rtmidi knows"
     fix = _NO_MIDI.get(sys.platform, "start your MIDI system")
-    raise MidiUnavailable(f"no MIDI system answers (asked {silent}): {fix}")
+    raise MidiUnavailable(f"no MIDI system answers (asked {silent}); {fix}")
 
 
 def list_ports(api: Api) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -15,15 +15,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bridges.midi import MidiUnavailable, available_apis, choose_api, list_ports
-from daemon.interface.config import Config, ConfigError, ControlConfig
+from daemon.interface.config import Config, ConfigError, ControlConfig, MindConfig
 from daemon.runtime.mind import mind_of
 from daemon.runtime.output import NS_PER_S
 from daemon.runtime.real_time import ask_for_real_time
 from daemon.take.takes import default_folder, unfinished
+from engine.keys import KeysError
 from engine.protocol import FromMind, Lost, Ready
 
 #: A mind on a slow machine with a cold disk has loaded by then.
 MIND_PATIENCE_S = 60.0
+#: How a mind that was started wrongly begins its last line.
+MIND_SAYS = "segue engine: "
 #: A sleep that ends later than this makes notes late.
 WORST_SLEEP_MS = 5.0
 
@@ -79,7 +82,8 @@ def check_midi(config: Config) -> Iterable[Finding]:
     try:
         api = choose_api(config.ports.api)
     except MidiUnavailable as error:
-        yield Finding("midi", "no MIDI system that Segue can use", str(error))
+        found, _, mend = str(error).partition("; ")
+        yield Finding("midi", found, mend)
         return
     yield Finding("midi", f"segue run uses {api.name}")
     inputs, outputs = list_ports(api)
@@ -98,22 +102,43 @@ def check_mind(config: Config) -> Iterable[Finding]:
     """Start the mind as `segue run` does, and wait until it is ready."""
     said: queue.SimpleQueue[FromMind] = queue.SimpleQueue()
     began_s = time.monotonic()
-    mend = "pip install --force-reinstall segue, or name another with --checkpoint"
-    with mind_of(config.mind, said.put):
-        while True:
-            try:
-                value = said.get(timeout=MIND_PATIENCE_S)
-            except queue.Empty:
-                yield Finding("mind", f"silent for {MIND_PATIENCE_S:.0f} s", mend)
-                return
-            if isinstance(value, Lost):
-                yield Finding("mind", f"does not start: {value.reason}", mend)
-                return
-            if isinstance(value, Ready):
-                took_s = time.monotonic() - began_s
-                size = f"{value.parameters / 1e6:.1f}M parameters"
-                yield Finding("mind", f"{value.model}, {size}, ready in {took_s:.1f} s")
-                return
+    try:
+        with mind_of(config.mind, said.put):
+            yield heard_of_mind(said, config.mind, began_s=began_s)
+    except KeysError as error:
+        yield Finding("mind", "out of reach", str(error))
+
+
+def heard_of_mind(
+    said: "queue.SimpleQueue[FromMind]", config: MindConfig, *, began_s: float
+) -> Finding:
+    """Wait until the mind has said that it is ready, or why it is not."""
+    while True:
+        try:
+            value = said.get(timeout=MIND_PATIENCE_S)
+        except queue.Empty:
+            return Finding("mind", f"silent for {MIND_PATIENCE_S:.0f} s", mend_of_mind(config))
+        if isinstance(value, Lost):
+            return refused_by_mind(value.reason, config)
+        if isinstance(value, Ready):
+            took_s = time.monotonic() - began_s
+            size = f"{value.parameters / 1e6:.1f}M parameters"
+            return Finding("mind", f"{value.model}, {size}, ready in {took_s:.1f} s")
+
+
+def refused_by_mind(reason: str, config: MindConfig) -> Finding:
+    """What a mind said as it went; mostly it names what mends it, behind a semicolon."""
+    found, _, mend = reason.rpartition(MIND_SAYS)[2].partition("; ")
+    return Finding("mind", f"does not start: {found}", mend or mend_of_mind(config))
+
+
+def mend_of_mind(config: MindConfig) -> str:
+    """What mends a mind that names nothing itself."""
+    if config.address:
+        return f"stop the mind at {config.address} and start it again with `segue engine`"
+    if config.checkpoint:
+        return "name another checkpoint in [mind], or with --checkpoint"
+    return "install Segue again"
 
 
 def check_clock(config: Config) -> Iterable[Finding]:
