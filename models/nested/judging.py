@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.architectures import event_nats
+from models.evaluation.pieces import placed_of
 from models.judged import (
     FIELDS,
     TICKS_A_QUARTER,
@@ -52,7 +53,7 @@ class NestedJudge:
     @torch.inference_mode()
     def note_bits(self, piece: Piece) -> NDArray[np.float64]:
         """(N, 4): see `Judged`."""
-        rows = encode(self._placed(piece), ends=piece.ends)
+        rows = encode(placed_of(piece), ends=piece.ends)
         self._prove(rows, piece)
         nats = np.zeros((len(rows), len(FIELDS)))
         nats[0, ONSET_FIELD] = self._first_metre_nats(rows)
@@ -82,7 +83,7 @@ class NestedJudge:
         numbers = np.array([METRE_LIST.index(metre) for metre in metres])
         writer = Writer(
             self.network,
-            encode(Placed(self._placed(piece).notes, numbers), ends=False),
+            encode(Placed(placed_of(piece).notes, numbers), ends=False),
             numbers,
             Choice(seed=seed, temperature=self.temperature, top_p=self.top_p),
         )
@@ -98,18 +99,6 @@ class NestedJudge:
             beats = duration * int(steps[bar]) / TICKS_A_QUARTER
             sounding.append(Sounding(float(onset), pitch, beats, int(self.velocities[level])))
         return sounding
-
-    def _placed(self, piece: Piece) -> Placed:
-        """The piece in numbers; raises NotTheSame for what has none."""
-        notes = piece.notes.copy()
-        levels = np.searchsorted(self.velocities, notes[:, VELOCITY])
-        levels = levels.clip(max=len(self.velocities) - 1)
-        notes[:, LEVEL] = levels
-        try:
-            metres = np.array([METRE_LIST.index(metre) for metre in piece.metres], dtype=np.int64)
-        except ValueError as error:
-            raise NotTheSame(f"a metre that has no number: {error}") from None
-        return Placed(notes=notes, metres=metres)
 
     def _prove(self, rows: Integers, piece: Piece) -> None:
         again = decode(rows).notes.copy()

@@ -1,0 +1,1 @@
+"""What else the network could have been: variants trained for equal time and judged alike."""
