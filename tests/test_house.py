@@ -192,9 +192,9 @@ def test_all_that_is_required_is_pinned():
     project = PYPROJECT["project"]
     extras = project["optional-dependencies"]
     required = project["dependencies"] + extras["dev"]
-    required += extras["link"] + extras["onnx"] + extras["train"]
+    required += extras["ablations"] + extras["link"] + extras["onnx"] + extras["train"]
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
-    pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[link,onnx,train]"}
+    pinned = {*re.findall(r"^([\w-]+)==", pins, re.MULTILINE), "segue[ablations,link,onnx,train]"}
     assert {re.split(r"[<>=]", requirement)[0] for requirement in required} <= pinned
 
 
