@@ -29,7 +29,6 @@ from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,12 +37,12 @@ from models.averaging import Average
 from models.checkpoint import Checkpoint, load_any, save_checkpoint
 from models.corpus import CorpusError
 from models.description import CheckpointError
+from models.feeding import SIGNALS, Feed, Steps
 from models.processes import Processes, joined
 from models.training_options import Settings, add_arguments, resumed, settings_of, shape_of
 from models.training_state import STATE_NAME, Progress, load_state, save_state
 from models.vocabulary import standard_vocabulary
 
-SHORT_SHARE = 0.6  # of the steps take windows of half the context, which are cheaper a token
 WARM_UP_STEPS = 200
 FINAL_RATE = 0.05  # of the peak learning rate, at the end of the cosine
 WEIGHT_DECAY = 0.1  # of matrices; norms are left alone
@@ -130,6 +129,14 @@ class Trainer:
         if not view.held_out:
             self._say("no piece falls to the validation split; training windows stand in for it")
         self.validation = view.validation(count=VALIDATION_WINDOWS, length=config.context)
+        steps = Steps(
+            view,
+            seed=settings.seed,
+            batch=settings.batch,
+            context=config.context,
+            processes=self.processes,
+        )
+        self.feed = Feed(steps, workers=settings.workers, pinned=settings.device == "cuda")
         self.stopping = False
 
     def begin_from(self, network: AnyNetwork) -> None:
@@ -151,9 +158,10 @@ class Trainer:
         self._say(
             f"{self.network.parameter_count() / 1e6:.2f}M parameters, "
             f"{torch.get_num_threads()} threads on {self.settings.device}, "
-            f"{self.settings.precision}, {self.processes.size} processes"
+            f"{self.settings.precision}, {self.processes.size} processes, "
+            f"{self.settings.workers} workers"
         )
-        with _signals(self._stop):
+        with _signals(self._stop), self.feed.ahead(self.progress.step):
             self._loop()
         p, unit = self.progress, self.view.unit
         if self.fraction() < 1 and not self.has_converged():
@@ -182,18 +190,11 @@ class Trainer:
 
     def step(self) -> tuple[Tensor, Tensor]:
         """One update; returns nats by field and the count of units, still on the device."""
-        s, context = self.settings, self.network.config.context
-        generator = np.random.default_rng([s.seed, self.progress.step])
-        torch.manual_seed(int(generator.integers(2**62)))  # dropout
-        short = generator.random() < SHORT_SHARE
-        if self.processes.size > 1:
-            generator = np.random.default_rng([s.seed, self.progress.step, self.processes.rank])
-        batch = s.batch // self.processes.size
-        length, count = (context // 2, 2 * batch) if short else (context, batch)
-        windows = self.view.draw(generator, count=count, length=length)
+        fed = self.feed.take(self.progress.step)
+        torch.manual_seed(fed.dropout)
         for group in self.optimizer.param_groups:
-            group["lr"] = s.rate * self._rate_share()
-        nats, units = self._cost(self.losses, self.network, windows)
+            group["lr"] = self.settings.rate * self._rate_share()
+        nats, units = self._cost(self.losses, self.network, fed.windows)
         self.optimizer.zero_grad(set_to_none=True)
         (nats.sum() / units.sum().clamp(min=1)).backward()  # type: ignore[no-untyped-call]
         self.processes.average(p.grad for p in self.network.parameters() if p.grad is not None)
@@ -201,7 +202,7 @@ class Trainer:
         self.optimizer.step()
         self.average.follow(self.progress.step)
         self.progress.step += 1
-        self.progress.seen += count * length * self.processes.size
+        self.progress.seen += fed.seen
         return nats.detach(), units
 
     @torch.no_grad()
@@ -285,7 +286,7 @@ class Trainer:
         """Nats by field and the count of units, in the precision that was asked for."""
         half = self.settings.precision == "bf16"
         with torch.autocast(self.settings.device, dtype=torch.bfloat16, enabled=half):
-            return losses(network, windows.to(self.settings.device))
+            return losses(network, windows.to(self.settings.device, non_blocking=True))
 
     def _rate_share(self) -> float:
         warm = min(1.0, (self.progress.step + 1) / WARM_UP_STEPS)
@@ -353,7 +354,7 @@ def _optimizer(network: AnyNetwork, *, rate: float) -> torch.optim.AdamW:
 @contextmanager
 def _signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Let SIGINT and SIGTERM call the handler inside the block."""
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:

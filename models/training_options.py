@@ -6,7 +6,9 @@ Knows names, defaults and what goes together; knows no data, network or loop.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from models.vocabulary import standard_vocabulary
 RATE = 1.5e-3
 DROPOUT = 0.1
 COMPILERS = ("c++", "g++", "clang++")
+MOST_WORKERS = 16  # beside a GPU, where nobody says how many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class Settings:
     schedule: str = "cosine"
     patience: int = 0  # validations without a better one, then it stops; 0 for never
     compile: bool = False
+    workers: int = 0  # processes that draw windows ahead; 0 for none
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +98,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--patience", type=int, default=0, help="stop after so many worse validations")
     add("--device", choices=("cpu", "cuda"), help="default: cuda where there is one")
+    add(
+        "--workers",
+        type=int,
+        help="processes that draw windows ahead of the training (default: none on a CPU; beside "
+        f"a GPU one for each core but one, {MOST_WORKERS} at most)",
+    )
     add("--validate-minutes", type=float, default=5.0, help="time between validations")
     add("--save-minutes", type=float, default=5.0, help="time between saves of the whole state")
 
@@ -110,8 +120,13 @@ def settings_of(args: argparse.Namespace) -> Settings:
             raise ValueError(f"--{name} is {value}; it must be above 0")
     if args.dropout is not None and not 0 <= args.dropout < 1:
         raise ValueError(f"--dropout is {args.dropout}; it must be from 0 to below 1")
+    if args.workers is not None and args.workers < 0:
+        raise ValueError(f"--workers is {args.workers}; it must be 0 or more")
+    if args.workers and sys.platform == "win32":
+        raise ValueError("--workers is not to be had on Windows; leave it away")
     if args.compile and not _can_compile():
         raise ValueError("--compile needs a C++ compiler; install g++, or train without it")
+    device = args.device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Settings(
         minutes=None if args.steps else args.minutes or 60.0,
         steps=args.steps,
@@ -120,12 +135,13 @@ def settings_of(args: argparse.Namespace) -> Settings:
         dropout=DROPOUT if args.dropout is None else args.dropout,
         seed=args.seed,
         precision=args.precision,
-        device=args.device or ("cuda" if torch.cuda.is_available() else "cpu"),
+        device=device,
         validate_minutes=args.validate_minutes,
         save_minutes=args.save_minutes,
         schedule=args.schedule,
         patience=args.patience,
         compile=args.compile,
+        workers=_usual_workers(device) if args.workers is None else args.workers,
     )
 
 
@@ -134,7 +150,7 @@ def resumed(args: argparse.Namespace, asked: Settings) -> tuple[Config, Settings
     config, _, saved = read_settings(args.out)
     if config.vocabulary != len(standard_vocabulary()):
         raise CheckpointError(f"{args.out} was trained with another vocabulary; start a new run")
-    settings = replace(Settings(**saved), device=asked.device)
+    settings = replace(Settings(**saved), device=asked.device, workers=asked.workers)
     settings = replace(settings, compile=settings.compile and _can_compile())
     if args.minutes or args.steps:
         settings = replace(settings, minutes=asked.minutes, steps=asked.steps)
@@ -163,3 +179,12 @@ def shape_of(args: argparse.Namespace) -> Config:
 
 def _can_compile() -> bool:
     return any(map(shutil.which, COMPILERS))
+
+
+def _usual_workers(device: str) -> int:
+    """None for a CPU, whose cores compute; a GPU would wait for windows otherwise."""
+    if device == "cpu" or sys.platform != "linux":
+        return 0
+    trainings = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # that torchrun started here
+    cores = len(os.sched_getaffinity(0)) // trainings
+    return max(1, min(cores - 1, MOST_WORKERS))

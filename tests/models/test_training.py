@@ -14,7 +14,7 @@ from models import training
 from models.architectures import FLAT, NESTED, architecture_of
 from models.checkpoint import load_any
 from models.training import Trainer, main
-from models.training_options import Settings, shape_of
+from models.training_options import MOST_WORKERS, Settings, settings_of, shape_of
 from models.training_state import read_settings
 from models.vocabulary import standard_vocabulary
 
@@ -108,6 +108,18 @@ def test_a_run_cut_in_two_ends_as_one(view, tmp_path):
     assert second.progress.seen == whole.progress.seen
     assert torch.equal(weights(second), weights(whole))
     assert torch.equal(weights(second, averaged=True), weights(whole, averaged=True))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("view", ["nested"], indirect=True)
+def test_a_run_with_workers_ends_as_one_without(view, tmp_path):
+    alone = trainer(view, tmp_path / "alone", steps=6)
+    alone.train()
+    helped = trainer(view, tmp_path / "helped", steps=6, workers=2)
+    helped.step()  # before anybody draws ahead
+    helped.train()
+    assert helped.progress.seen == alone.progress.seen
+    assert torch.equal(weights(helped), weights(alone))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -229,6 +241,7 @@ def test_a_run_can_begin_with_a_checkpoint(places, tmp_path, capsys, architectur
         (["--steps", "-5"], "--steps is -5"),
         (["--batch", "0"], "--batch is 0"),
         (["--dropout", "1"], "--dropout is 1.0"),
+        (["--workers", "-1"], "--workers is -1"),
         (["--width", "30", "--heads", "4"], "cannot be split into 4 heads"),
     ],
 )
@@ -316,3 +329,26 @@ def test_compiling_needs_a_compiler(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert main(["--data", "d", "--out", str(tmp_path / "run"), "--compile"]) == 2
     assert "install g++, or train without it" in capsys.readouterr().err
+
+
+def test_a_gpu_is_fed_by_a_worker_for_each_core_but_one(monkeypatch):
+    parser = argparse.ArgumentParser()
+    training.add_arguments(parser)
+
+    def workers(*options):
+        args = parser.parse_args(["--data", "d", "--out", "o", *options])
+        return settings_of(args).workers
+
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    assert workers("--device", "cpu") == 0
+    assert workers("--device", "cpu", "--workers", "2") == 2
+    assert workers("--device", "cuda") == 7
+    assert workers("--device", "cuda", "--workers", "0") == 0
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")  # as torchrun says
+    assert workers("--device", "cuda") == 3
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(1), raising=False)
+    assert workers("--device", "cuda") == 1
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(96), raising=False)
+    assert workers("--device", "cuda") == MOST_WORKERS
