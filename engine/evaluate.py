@@ -7,9 +7,10 @@ and everything else to stderr.
 
 import argparse
 import json
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import platformdirs
 from engine.backends import NAMES, open_model
 from engine.decoder import Decoder
 from engine.judging import FlatJudge, LiveAnswerer
+from engine.protocol import Controls
 from engine.rows import NoteBackend
 from models.corpus import SPLITS, CorpusError, find_pieces
 from models.description import CheckpointError, beside, default_checkpoint, read_description
@@ -58,6 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pieces", type=_positive, default=PIECES, help=f"of each style (default {PIECES})")
     add("--places", type=_positive, default=PLACES, help=f"prompts of a piece (default {PLACES})")
     add("--seed", type=_seed, default=0, help="same seed, same figures (default 0)")
+    controls = Controls()
+    add(
+        "--temperature",
+        type=_share(2.0),
+        default=controls.temperature,
+        help=f"how boldly it answers (default {controls.temperature})",
+    )
+    add(
+        "--top-p",
+        type=_share(1.0),
+        default=controls.top_p,
+        help=f"out of which share of the likeliest (default {controls.top_p})",
+    )
     add("--json", action="store_true", help="one JSON object on stdout instead of the table")
 
 
@@ -65,7 +80,8 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; 2 for data or a checkpoint that cannot be used, 1 for one that says nonsense."""
     begun_s = time.monotonic()
     try:
-        evaluated = open_evaluated(args.checkpoint, backend=args.backend)
+        controls = Controls(temperature=args.temperature, top_p=args.top_p)
+        evaluated = open_evaluated(args.checkpoint, backend=args.backend, controls=controls)
         styles = styles_of(args)  # before the data is read, which may take minutes
         cache = args.cache or cache_of(args.data)
         shelves = open_shelves(args.data, cache, copyleft=args.copyleft)
@@ -95,7 +111,9 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def open_evaluated(path: Path | None, *, backend: str) -> Evaluated:
+def open_evaluated(
+    path: Path | None, *, backend: str, controls: Controls | None = None
+) -> Evaluated:
     """The checkpoint twice, to judge and to answer; raises CheckpointError."""
     path = path or default_checkpoint()
     plays = open_model(path, backend=backend)
@@ -107,7 +125,7 @@ def open_evaluated(path: Path | None, *, backend: str) -> Evaluated:
         trained_on=tuple(description.get("provenance", {}).get("data_mix", {})),
         model=Model(
             open_judge(path, backend=backend),
-            LiveAnswerer(Decoder(plays.backend, plays.vocabulary)),
+            LiveAnswerer(Decoder(plays.backend, plays.vocabulary), controls),
         ),
     )
 
@@ -209,6 +227,8 @@ def _report(
         "parameters": evaluated.parameters,
         "split": args.split,
         "seed": args.seed,
+        "temperature": args.temperature,
+        "top_p": args.top_p,
         "training_set": list(copied_from),
         "overall": as_json(everything),
         "styles": {name: as_json(found) for name, found in figures.items()},
@@ -226,3 +246,18 @@ def _seed(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 9):
         raise argparse.ArgumentTypeError(f"a whole number of at most 9 digits, not {text[:40]!r}")
     return int(text)
+
+
+def _share(most: float) -> Callable[[str], float]:
+    """A number from 0 to `most`."""
+
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not 0 <= value <= most:
+            raise argparse.ArgumentTypeError(f"a number from 0 to {most:g}, not {text[:40]!r}")
+        return value
+
+    return number

@@ -73,6 +73,17 @@ def test_the_same_seed_gives_the_same_figures(call):
     assert first == second
 
 
+def test_bolder_answers_cost_the_same_bits_and_match_less(call):
+    meek, bold = (
+        json.loads(call("--json", "--pieces", "2", "--places", "2", "--temperature", heat)[1])
+        for heat in ("0", "2")
+    )
+    assert (meek["temperature"], bold["temperature"]) == (0.0, 2.0)
+    assert meek["overall"]["bits_per_note"] == bold["overall"]["bits_per_note"]
+    f1 = [report["overall"]["continuation_f1"]["8"] for report in (meek, bold)]
+    assert f1[0] > f1[1]
+
+
 def test_a_network_of_one_step_a_note_is_evaluated_alike(call, tmp_path):
     words = standard_vocabulary()
     shape = NestedConfig(
@@ -148,3 +159,13 @@ def test_odd_numbers_are_turned_down(call, words, capsys):
         call(*words)
     assert left.value.code == 2
     assert "a whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--temperature", "hot"], ["--temperature", "nan"], ["--top-p", "1.5"]]
+)
+def test_odd_controls_are_turned_down(call, words, capsys):
+    with pytest.raises(SystemExit) as left:
+        call(*words)
+    assert left.value.code == 2
+    assert "a number from 0 to" in capsys.readouterr().err
