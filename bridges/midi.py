@@ -8,6 +8,7 @@ us by then.
 """
 
 import re
+import signal
 import sys
 import threading
 import time
@@ -29,6 +30,7 @@ from bridges.drivers import (
     patiently,
     prepare,
 )
+from bridges.signals import undisturbed
 
 IN_NAME = "Segue In"
 OUT_NAME = "Segue Out"
@@ -225,10 +227,13 @@ class _Port:
             # Each port is a JACK client of its own. Were both called Segue, one would become
             # "Segue-01", which one by the order of opening, and no patch could be saved.
             client = CLIENT_NAME if self._server is None else self._own_name
-            handle = _construct(self._kind, self._api, client)
-            if self._wanted is None or self._server is not None:
-                self._arm(handle)
-                self.name = self._virtual_name = self._open_virtual(handle)
+            # libjack takes a signal for the end of its server. What it finds blocked when it begins
+            # it leaves blocked at its end: so not before the server is held.
+            with undisturbed(signal.SIGINT, signal.SIGTERM):
+                handle = _construct(self._kind, self._api, client)
+                if self._wanted is None or self._server is not None:
+                    self._arm(handle)
+                    self.name = self._virtual_name = self._open_virtual(handle)
         except BaseException:
             self._discard(handle)
             raise

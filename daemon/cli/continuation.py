@@ -16,7 +16,7 @@ from daemon.interface.commands import CommandError
 from daemon.interface.config import MindConfig, Settings
 from daemon.listening.memory import Memory
 from daemon.listening.timeline import Closed, Timeline
-from daemon.runtime.mind import mind_of
+from daemon.runtime.mind import in_short, mind_of
 from daemon.take.midi_file import Score, ScoreError, read_score, write_take
 from daemon.take.whole_file import check_writable
 from engine.meter import bar_at, bars_later
@@ -142,7 +142,7 @@ def _hear(
         except queue.Empty:
             raise NoAnswer(f"the mind said nothing for {PATIENCE_S:.0f} s") from None
         if isinstance(heard[-1], Lost | Refused):
-            raise NoAnswer(heard[-1].reason)
+            raise NoAnswer(in_short(heard[-1].reason))
     return heard
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bridges.midi import MidiUnavailable, available_apis, choose_api, list_ports
 from daemon.interface.config import Config, ConfigError, ControlConfig, MindConfig
-from daemon.runtime.mind import mind_of
+from daemon.runtime.mind import in_short, mind_of
 from daemon.runtime.output import NS_PER_S
 from daemon.runtime.real_time import ask_for_real_time
 from daemon.take.takes import default_folder, unfinished
@@ -25,8 +25,6 @@ from engine.protocol import FromMind, Lost, Ready
 
 #: A mind on a slow machine with a cold disk has loaded by then.
 MIND_PATIENCE_S = 60.0
-#: How a mind that was started wrongly begins its last line.
-MIND_SAYS = "segue engine: "
 #: A sleep that ends later than this makes notes late.
 WORST_SLEEP_MS = 5.0
 
@@ -128,7 +126,7 @@ def heard_of_mind(
 
 def refused_by_mind(reason: str, config: MindConfig) -> Finding:
     """What a mind said as it went; mostly it names what mends it, behind a semicolon."""
-    found, _, mend = reason.rpartition(MIND_SAYS)[2].partition("; ")
+    found, _, mend = in_short(reason).partition("; ")
     return Finding("mind", f"does not start: {found}", mend or mend_of_mind(config))
 
 

@@ -5,16 +5,19 @@ anyone's site-packages; in a checkout they stand beside each other. Either way i
 """
 
 import sys
-from pathlib import Path
 
 
 def main() -> None:
     """Run the `segue` command line and exit with its code."""
-    here = Path(__file__).resolve().parent
-    root = here if (here / "engine").is_dir() else here.parents[1]  # wheel | checkout
-    sys.path.insert(0, str(root))
     try:
+        from pathlib import Path
+
+        here = Path(__file__).resolve().parent
+        root = here if (here / "engine").is_dir() else here.parents[1]  # wheel | checkout
+        sys.path.insert(0, str(root))
         from daemon.cli.main import main as run
+
+        code = run(sys.argv[1:])
     except KeyboardInterrupt:  # this early there is nothing to say yet
-        sys.exit(130)
-    sys.exit(run(sys.argv[1:]))
+        code = 130
+    sys.exit(code)

@@ -13,10 +13,10 @@ from typing import TypeAlias
 
 from daemon.interface.config import Config
 from daemon.interface.events import Effect
-from daemon.runtime.mind import mind_of
+from daemon.runtime.mind import MindNews, mind_of
 from daemon.runtime.runtime import Outlets, Runtime
 from daemon.take.journal import JournalWriter
-from engine.protocol import FromMind, Lost, Ready, Refused
+from engine.protocol import FromMind, Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Live:
         self.mind_ready = Event()
         self._config = config
         self._say = say
+        self._news = MindNews()
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         session = config.played
         self._journal = JournalWriter(journal, session=session, started=started, trouble=say)
@@ -57,12 +58,8 @@ class Live:
             self.runtime.run(outlets, started=started)
 
     def _heard_mind(self, value: FromMind) -> None:
-        match value:
-            case Ready(model, parameters):
-                self._say(f"the mind is ready: {model}, {parameters / 1e6:.1f}M parameters")
-                self.mind_ready.set()
-            case Lost(reason):
-                self._say(f"the mind was lost ({reason}); the stand-in plays until it is back")
-            case Refused(reason):
-                self._say(f"the mind refused a message: {reason}")
+        if (line := self._news.of(value)) is not None:
+            self._say(line)
+        if isinstance(value, Ready):
+            self.mind_ready.set()
         self.runtime.heard_mind(value)

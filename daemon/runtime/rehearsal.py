@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from daemon.interface.config import SessionConfig
 from daemon.interface.events import Effect, Entry, MidiIn, MindIn, ReleaseAll, Send, Tell, Tick
+from daemon.runtime.mind import in_short
 from daemon.session.schedule import Due, Schedule
 from daemon.session.session import Session
 from daemon.take.journal import JournalWriter, Sent
@@ -87,7 +88,7 @@ class Rehearsal:
                 raise MindIsSilent(f"the mind said nothing for {PATIENCE_S:.0f} s") from None
             self._take(MindIn(self._now_ns, value))
             if isinstance(value, Lost):
-                raise MindIsSilent(f"the mind was lost: {value.reason}")
+                raise MindIsSilent(f"the mind was lost: {in_short(value.reason)}")
             if is_enough(value):
                 self._waiting_for = None
                 return

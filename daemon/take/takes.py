@@ -90,6 +90,7 @@ def _written(path: Path, *, close: bool) -> str:
         capture_output=True,
         text=True,
         check=False,
+        process_group=0,  # Ctrl-C in the terminal is for the player, and the take is written
     )
     if child.returncode != 0:
         reason = child.stderr.strip().splitlines()[-1:] or ["it failed"]
