@@ -8,9 +8,12 @@ Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 130 interrupted with
 
 import argparse
 import importlib
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 from daemon import __version__
 
@@ -66,7 +69,8 @@ def run(command: str, argv: Sequence[str]) -> int:
     """Run one command with its own arguments and return its exit code."""
     module_name, description = SUBCOMMANDS[command]
     try:
-        module = importlib.import_module(module_name)
+        with ending_at_once(command):
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name in TRAINING:
             print(f"segue {command} needs pip install 'segue[train]'", file=sys.stderr)
@@ -76,3 +80,22 @@ def run(command: str, argv: Sequence[str]) -> int:
     module.add_arguments(own)
     code: int = module.run(own.parse_args(argv))
     return code
+
+
+@contextmanager
+def ending_at_once(command: str) -> Iterator[None]:
+    """Ctrl-C ends the process meanwhile: raised in the middle of an import, it may get lost."""
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        os.write(sys.stderr.fileno(), f"segue {command}: interrupted\n".encode())
+        os._exit(INTERRUPTED)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:  # in the background nobody hears it
+        yield
+        return
+    signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
