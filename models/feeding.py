@@ -37,6 +37,10 @@ SHORT_SHARE = 0.6  # of the steps take windows of half the context, which are ch
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class FeedError(Exception):
+    """A worker died; the text says of what, and what helps."""
+
+
 class Fed(NamedTuple):
     """What one step is fed."""
 
@@ -94,7 +98,10 @@ class Feed:
 
     @contextmanager
     def ahead(self, first: int) -> Iterator[None]:
-        """Let the workers draw, from step `first` on, until the block is left."""
+        """Let the workers draw, from step `first` on, until the block is left.
+
+        Raises FeedError in the block, wherever it is, when one dies.
+        """
         if not self._workers:
             yield
             return
@@ -112,6 +119,12 @@ class Feed:
         self._coming = coming
         try:
             yield
+        except RuntimeError as error:
+            if str(error).startswith("DataLoader worker"):  # torch has no type for it
+                cause = error.__cause__  # where it is torch's too, it says which signal
+                told = str(cause if isinstance(cause, RuntimeError) else error).strip(" .")
+                raise FeedError(f"{told}; go on with --resume and fewer --workers") from error
+            raise
         finally:
             self._coming = None
             # torch waits for the last reference to go. A traceback may hold one until the end of

@@ -37,7 +37,7 @@ from models.averaging import Average
 from models.checkpoint import Checkpoint, load_any, save_checkpoint
 from models.corpus import CorpusError
 from models.description import CheckpointError
-from models.feeding import SIGNALS, Feed, Steps
+from models.feeding import SIGNALS, Feed, FeedError, Steps
 from models.processes import Processes, joined
 from models.training_options import Settings, add_arguments, resumed, settings_of, shape_of
 from models.training_state import STATE_NAME, Progress, load_state, save_state
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             if args.resume:
                 trainer.resume()
             return trainer.train()
-    except (CorpusError, CheckpointError) as error:
+    except (CorpusError, CheckpointError, FeedError) as error:
         say(f"segue train: {error}")
     except OSError as error:
         say(f"segue train: cannot write to {args.out}: {error}")

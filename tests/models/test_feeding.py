@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from models.architectures import FLAT, NESTED
-from models.feeding import SHORT_SHARE, Feed, Steps, _unheard
+from models.feeding import SHORT_SHARE, Feed, FeedError, Steps, _unheard
 from models.processes import Processes
 from models.training_state import read_settings
 
@@ -151,6 +151,15 @@ def test_no_worker_outlives_an_error(notes, monkeypatch):
         feed.take(0)
     assert multiprocessing.active_children() == []
     assert kept.tb is not None  # it holds on to all that stood on the stack
+
+
+def test_a_worker_that_was_killed_is_told_in_one_line(notes):
+    feed = Feed(steps_of(notes), workers=2, pinned=False)
+    with pytest.raises(FeedError, match="; go on with --resume and fewer"), feed.ahead(0):
+        feed.take(0)
+        os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
+        taken(feed, range(1, 99))
+    assert multiprocessing.active_children() == []
 
 
 def test_ctrl_c_goes_to_all_and_the_training_still_saves(places, tmp_path):
