@@ -91,8 +91,9 @@ class HostClock:
         """Go through the seam of the loop, as often as it has passed by `t_ns`."""
         if self._loop is not None:
             start, length = self._loop
-            rounds = max(1, math.floor((self._line.beat_at(t_ns) - start) / length))
-            self._line = self._line.shifted(-rounds * length)
+            beat = self._line.beat_at(t_ns)
+            rounds = max(1, math.floor((beat - start) / length))
+            self._line = self._line.started(t_ns, beat - rounds * length)
         return self._line
 
     def _begin(self, line: Transport) -> Transport:

@@ -17,8 +17,12 @@ Theory of operation. The leader's beats are the session's less an offset, so tha
 beats never fall back, whatever a host does (see placement.py). A report that is a little off the
 line moves it; one that is more off is a debt, worked off at a twentieth of the tempo; one that is
 far off, or announced, is a jump. A jump that keeps the place in the bar, as a loop over whole bars
-does, changes the offset alone, and the music goes on. Any other jump breaks it off, and the host's
-bars are laid on from the session's next bar line.
+does, changes the offset alone, and the music goes on. So it does where a leader goes back on the
+beat to another place in the bar: that is a loop over part of a bar, and our bars are not its own
+for as long. Once the leader is past the place where it went back, it is in a loop no more, and its
+bars are taken on again, by a leap to its place in the bar; `keeps_bars` puts that off while it
+would be heard. Any other jump breaks the music off, and the host's bars are laid on from the
+session's next bar line.
 """
 
 from dataclasses import dataclass, replace
@@ -74,6 +78,7 @@ class ClockSource:
         if choice == "midi" or choice == "host":
             self.leader = choice  # it is waited for
         self.lost = False  # it fell silent while it played, and the music goes on without it
+        self.keeps_bars = False  # whoever reads the transport would mind a leap now
         self._choice = choice
         self._midi = MidiClock(bpm=bpm)
         self._link = HostClock(bpm=bpm, exact=True)
@@ -82,6 +87,8 @@ class ClockSource:
         self._placement = Placement(meters)
         self._announced = False  # the MIDI host starts, or goes elsewhere, with its next tick
         self._owed_beats = 0.0  # by which the leader is ahead, and the session is not yet
+        self._is_new = False  # who leads has not been followed yet
+        self._past_beat = 0.0  # where a loop over part of a bar has not come round any more
         self._now_ns = 0
 
     @property
@@ -99,7 +106,14 @@ class ClockSource:
             times.append(self._host.seam_ns)
         if not self.lost and (self.transport.playing or self.leader == "link"):
             times.append(self._lost_ns)
+            times.append(self._apart_ns)
         return min((t_ns for t_ns in times if t_ns is not None), default=None)
+
+    def beat_after_leap(self, t_ns: int) -> float | None:
+        """Where the beat would be if the leader's bars were taken on now; None if they are ours."""
+        if not self._placement.is_apart:
+            return None
+        return self._placement.next_place(self._leader_beat(t_ns), self.transport.beat_at(t_ns))
 
     # The internal clock.
 
@@ -185,8 +199,7 @@ class ClockSource:
         if self.leader != "host":
             return None
         before, beat = self.meters, self.transport.beat_at(self._now_ns)
-        host_beat = beat + self._owed_beats - self._placement.offset_beats
-        self._placement.told(self._host_bars, host_beat)
+        self._placement.told(self._host_bars, self._leader_beat(self._now_ns))
         return Moved(False, beat, meters_changed=True) if self.meters != before else None
 
     def set_host_loop(self, t_ns: int, start: float, length: float) -> None:
@@ -202,9 +215,11 @@ class ClockSource:
         if (lost_ns := self._lost_ns) is not None and lost_ns <= t_ns:
             return self._miss()
         seam_ns = self._host.seam_ns if self.leader == "host" else None
-        if seam_ns is None or t_ns < seam_ns:
-            return None
-        return self._follow(self._host.fold(t_ns), announced=True)
+        if seam_ns is not None and seam_ns <= t_ns:
+            return self._follow(self._host.fold(t_ns), announced=True)
+        if (apart_ns := self._apart_ns) is not None and apart_ns <= t_ns:
+            return self._take_on_bars()
+        return None
 
     # Who leads.
 
@@ -219,6 +234,17 @@ class ClockSource:
                 return self._host.lost_ns
         return None
 
+    @property
+    def _apart_ns(self) -> int | None:
+        """When its bars are taken on, if it does not come round before."""
+        if not self._placement.is_apart or self.keeps_bars or not self.transport.playing:
+            return None
+        return self.transport.ns_at(self._past_beat)
+
+    def _leader_beat(self, t_ns: int) -> float:
+        """Where the leader is, in its own beats."""
+        return self.transport.beat_at(t_ns) + self._owed_beats - self._placement.offset_beats
+
     def _may_follow(self, source: Source) -> bool:
         return self._choice in ("auto", source)
 
@@ -227,7 +253,7 @@ class ClockSource:
         return above or (self.lost and appears)
 
     def _give_lead(self, source: Source) -> None:
-        self.leader, self.lost = source, False
+        self.leader, self.lost, self._is_new = source, False, True
         self._placement.led_by(self._host_bars if source == "host" else None)
 
     def _miss(self) -> Moved | None:
@@ -279,6 +305,7 @@ class ClockSource:
             self._owed_beats = 0.0
             self.transport = replace(before.stopped(self._now_ns), bpm=line.bpm)
             jumped = before.playing
+        self._is_new = False
         return Moved(
             jumped,
             before.beat_at(self._now_ns),
@@ -296,16 +323,22 @@ class ClockSource:
             slipped = expected - line.anchor_beat - placement.offset_beats
             placement.offset_beats += round(slipped * TICKS_PER_BEAT) / TICKS_PER_BEAT
         off = line.anchor_beat + placement.offset_beats - expected
+        goes_back = before.playing and not was_lost and not self._is_new and off < -JUMP_BEATS
         step = off - self._owed_beats
         most = ANNOUNCED_BEATS if announced else JUMP_BEATS
         discontinuous = False
         if abs(step) > most or abs(off) > JUMP_BEATS:
             ahead = placement.in_time(line.anchor_beat, expected)
-            discontinuous = ahead is None
-            if ahead is None:
-                placement.lay_on(line.anchor_beat, now)
-            else:
+            if ahead is not None:
                 placement.put(line.anchor_beat, expected + ahead)
+            elif goes_back:
+                ahead = placement.on_the_beat(line.anchor_beat, expected)
+                if ahead is not None:
+                    placement.go_round(line.anchor_beat, expected + ahead)
+                    self._past_beat = expected - off + JUMP_BEATS
+            discontinuous = ahead is None
+            if discontinuous:
+                placement.lay_on(line.anchor_beat, now)
             step = off = ahead or 0.0
             self._owed_beats = 0.0
         if not before.playing:
@@ -315,3 +348,13 @@ class ClockSource:
         shifted = line.shifted(placement.offset_beats - self._owed_beats)
         self.transport = shifted.never_before(now)
         return discontinuous
+
+    def _take_on_bars(self) -> Moved:
+        """A loop over part of a bar is over: the leader's bars are ours again."""
+        meters, now = self.meters, self.transport.beat_at(self._now_ns)
+        before = self._placement.offset_beats
+        self._placement.catch_up(self._leader_beat(self._now_ns), now)
+        leap = self._placement.offset_beats - before
+        self.transport = self.transport.shifted(leap + self._owed_beats).never_before(now)
+        self._owed_beats = 0.0
+        return Moved(False, now, meters_changed=self.meters != meters)

@@ -85,6 +85,16 @@ class Foresight:
         least_ns = max(MIN_LEAD_NS, 2 * self.reaction_ns())
         return line - max(pulse, least_ns / self._clock.transport.ns_per_beat)
 
+    def minds_a_leap(self, now_ns: int) -> bool:
+        """Whether Segue plays, or would soon have to, if the beat leaped to the leader's bars."""
+        landing = self._clock.beat_after_leap(now_ns)
+        if landing is None or self._turns.phase is Phase.IDLE:
+            return False
+        if self._turns.phase is Phase.LISTENING and self._turns.mode in (Mode.TRADE, Mode.FOLLOW):
+            left_ns = (self._turns.entry_beat - landing) * self._clock.transport.ns_per_beat
+            return left_ns < self.reaction_ns()
+        return self._turns.phase is not Phase.LISTENING
+
     def is_player_there(self, now: float, settings: Settings) -> bool:
         """Whether the player has something to be answered, or is expected to have."""
         if self._player.holds:

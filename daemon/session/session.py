@@ -127,6 +127,7 @@ class Session:
             case Tick():
                 pass
         self._advance()
+        self._clock.keeps_bars = self._ahead.minds_a_leap(self._now_ns)
         self._send_clock()
         if self._turns.phase in (Phase.IDLE, Phase.LISTENING):  # a mind that drafts is left alone
             self._drafting.tell_news()

@@ -326,13 +326,52 @@ def test_a_told_loop_is_gone_through_on_its_seam_and_not_at_the_next_report() ->
     assert abs(band.off_ms(line)) < 1
 
 
-def test_a_told_loop_over_half_a_bar_breaks_on_its_seam() -> None:
+def test_a_told_loop_over_half_a_bar_is_gone_through_on_its_seam() -> None:
     band = Band()
     band.source.set_host_loop(band.now_ns, 16.0, 2.0)
     band.plays("host", beat=16.0).go(1.9)
-    assert band.breaks == 0
     band.falls_silent("host")
-    band.go(0.2)
+    band.go(6.2)
+    assert band.breaks == 0
+    assert band.beat == pytest.approx(8.1)
+
+
+@pytest.mark.parametrize("who", ["midi", "host"])
+@pytest.mark.parametrize("beats", [1.0, 2.0, 3.0, 5.0])
+def test_a_loop_over_part_of_a_bar_does_not_break_the_music(who: Source, beats: float) -> None:
+    band = Band().plays(who, beat=16.0).go(beats)
+    for _ in range(4):
+        band.plays(who, beat=16.0).go(beats)
+    assert band.breaks == 0
+    assert band.source.meters == (Meter(0.0, 4, 4),)
+    if beats < 4:
+        assert band.beat == pytest.approx(5 * beats, abs=0.05)
+
+
+@pytest.mark.parametrize("who", ["midi", "host"])
+def test_when_such_a_loop_is_over_the_hosts_bars_are_taken_on(who: Source) -> None:
+    """Nobody minds just now, so past the place where the host went back the beat may leap."""
+    band = Band().plays(who, beat=16.0).go(3).plays(who, beat=16.0).go(3.2)
+    assert band.beat == pytest.approx(6.2, abs=0.05)
+    band.go(1)
+    assert band.breaks == 0
+    assert abs(band.off_ms(band.lines[who])) < 1
+    assert band.beat == pytest.approx(8.2, abs=0.05), "3 and 4.2 beats, and a leap of one"
+
+
+def test_while_somebody_minds_the_beats_go_on_and_the_bars_wait() -> None:
+    band = Band().plays("host", beat=16.0).go(3).plays("host", beat=16.0)
+    band.source.keeps_bars = True
+    assert band.go(20).beat == pytest.approx(23.0, abs=0.01)
+    band.source.keeps_bars = False
+    assert band.go(0.5).beat == pytest.approx(24.5, abs=0.01), "half a beat, and a leap of one"
+    assert abs(band.off_ms(band.lines["host"])) < 1
+    assert band.breaks == 0
+
+
+@pytest.mark.parametrize("to", [14.7, 16.5, 25.0])
+def test_who_goes_back_off_the_beat_or_forward_to_another_place_breaks_it(to: float) -> None:
+    band = Band().plays("host", beat=16.0).go(3).plays("host", beat=to).go(1)
     assert band.breaks == 1
 
 

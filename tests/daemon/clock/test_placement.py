@@ -37,6 +37,27 @@ def test_in_time_is_the_same_place_in_the_bar(
     assert found == (ahead if ahead is None else pytest.approx(ahead))
 
 
+@pytest.mark.parametrize(
+    ("host_beat", "session_beat", "ahead"),
+    [(17.0, 8.0, 0.0), (17.5, 9.5, 0.0), (18.0, 7.96, 0.04), (15.97, 9.0, -0.03), (2.9, 8.0, None)],
+)
+def test_on_the_beat_is_the_same_place_in_the_beat(
+    host_beat: float, session_beat: float, ahead: float | None
+) -> None:
+    found = placement().on_the_beat(host_beat, session_beat)
+    assert found == (ahead if ahead is None else pytest.approx(ahead))
+
+
+def test_after_a_round_the_bars_are_caught_up_with_at_the_hosts_next_place() -> None:
+    placed = placement()
+    placed.go_round(16.0, at=7.0)
+    assert placed.is_apart
+    placed.catch_up(17.2, now=8.2)
+    assert not placed.is_apart
+    assert placed.offset_beats + 17.2 == pytest.approx(9.2)
+    assert placed.meters == (Meter(0.0, 4, 4),)
+
+
 def test_the_hosts_bars_are_laid_on_from_the_next_bar_line() -> None:
     placed = placement()
     placed.lay_on(21.5, from_beat=5.0)
@@ -113,6 +134,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("lay on"), places),
         st.tuples(st.just("put"), places),
+        st.tuples(st.just("round"), places),
         st.tuples(st.just("told"), st.tuples(st.floats(-8, 8), metres)),
         st.tuples(st.just("own"), metres),
         st.tuples(st.just("wait"), st.floats(0, 20)),
@@ -142,6 +164,13 @@ def test_after_whatever_happened_our_bars_are_the_hosts(
             assert abs(ahead) <= IN_TIME_BEATS
             placed.put(value, now + ahead)
             now = max(now, now + ahead)
+        elif what == "round":
+            placed.go_round(value, now)
+            at = placed.next_place(value, now)
+            assert now - 1e-6 <= at < now + 2 * placed.meters[-1].bar_beats + bars.bar_beats
+            placed.catch_up(value, now)
+            assert value + placed.offset_beats == pytest.approx(at)
+            now = max(now, at)
         elif what == "told":
             off, metre = value
             bars = Meter(now - placed.offset_beats + off, *metre)

@@ -73,6 +73,58 @@ def test_an_answer_plays_on_through_a_loop_over_whole_bars(says: Says) -> None:
     assert ons(table.until(beat=8.5)) == [(4.0, "C5"), (5.0, "C5"), (6.0, "C5"), (7.0, "C5")]
 
 
+def loop(table: Table, says: Says, *, over: float, beats: tuple[float, float]) -> None:
+    """The host loops over so many beats from its beat 32 on, from one of the table's to another."""
+    begins = beats[0]
+    while begins < beats[1]:
+        line = line_at(table, begins, is_=32.0)
+        reports(table, says, line, beats=(begins, min(begins + over, beats[1])))
+        begins += over
+
+
+@both
+@pytest.mark.parametrize("over", [1.0, 2.0, 3.0])
+def test_an_answer_goes_on_through_a_loop_over_part_of_a_bar(says: Says, over: float) -> None:
+    """From beat 4 on, where Segue enters, the host goes round in a part of its bar."""
+    table = led(says, until=4)
+    loop(table, says, over=over, beats=(4, 20))
+    assert table.until(beat=8.5) == [
+        (beat + later, what, "C5")
+        for beat in (4.0, 5.0, 6.0, 7.0)
+        for later, what in ((0, "on"), (0.9, "off"))
+    ]
+
+
+@both
+def test_they_trade_while_the_host_goes_round_in_half_a_bar(says: Says) -> None:
+    table = led(says, until=0)
+    loop(table, says, over=2.0, beats=(0, 33))
+    for begin in (8, 16, 24):
+        table.play("C4 D4", beat=begin + 0.25)
+    heard = [beat for beat, _ in ons(table.until(beat=32))]
+    assert heard == [float(beat) for bar in (4, 12, 20, 28) for beat in range(bar, bar + 4)]
+
+
+@both
+def test_after_the_loop_the_next_answer_lies_on_the_hosts_line(says: Says) -> None:
+    """At beat 7 of the table the host goes back by three: its bars begin on 7, 11 and 15 then.
+
+    Segue, who plays from 4 on, goes on to the end; the player's next bar is a beat short.
+    """
+    table = led(says, until=7)
+    reports(table, says, line_at(table, 7, is_=36.0), beats=(7, 30))
+    table.play("C4 D4", beat=8.25)
+    assert [beat for beat, _ in ons(table.until(beat=18))] == [4, 5, 6, 7, 11, 12, 13, 14]
+
+
+@both
+def test_an_answer_ends_where_the_host_goes_back_off_the_beat(says: Says) -> None:
+    table = led(says, until=5.5)
+    reports(table, says, line_at(table, 5.5, is_=32.2), beats=(5.5, 12))
+    assert table.until(beat=5.7)[-1] == (5.5, "off", "C5")
+    assert not table.sounding
+
+
 @both
 def test_an_answer_ends_where_the_host_leaps(says: Says) -> None:
     """At 5.99 the host goes on at its beat 41, the second of a bar: it is our beat 9."""
