@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -38,6 +38,7 @@ from models.checkpoint import Checkpoint, load_any, save_checkpoint
 from models.corpus import CorpusError
 from models.description import CheckpointError
 from models.feeding import SIGNALS, Feed, FeedError, Steps
+from models.precision import AUTO, BF16, faster
 from models.processes import Processes, joined
 from models.training_options import Settings, add_arguments, resumed, settings_of, shape_of
 from models.training_state import STATE_NAME, Progress, load_state, save_state
@@ -75,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
                 raise CheckpointError(
                     f"--batch {settings.batch} cannot be shared by {processes.size} processes"
                 )
+            if settings.precision == AUTO:
+                settings = replace(settings, precision=faster(settings.device, processes))
             view = _opened(args, config, processes)
             trainer = Trainer(view, config, settings, out=args.out, processes=processes)
             if begin:
@@ -284,7 +287,7 @@ class Trainer:
 
     def _cost(self, losses: Losses, network: AnyNetwork, windows: Tensor) -> tuple[Tensor, Tensor]:
         """Nats by field and the count of units, in the precision that was asked for."""
-        half = self.settings.precision == "bf16"
+        half = self.settings.precision == BF16
         with torch.autocast(self.settings.device, dtype=torch.bfloat16, enabled=half):
             return losses(network, windows.to(self.settings.device, non_blocking=True))
 

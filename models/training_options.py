@@ -16,6 +16,7 @@ import torch
 
 from models.architectures import ARCHITECTURES, NESTED, Config
 from models.description import DEFAULT_ARCHITECTURE, CheckpointError
+from models.precision import AUTO, PRECISIONS
 from models.training_state import read_settings
 from models.vocabulary import standard_vocabulary
 
@@ -92,7 +93,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dropout", type=float, help=f"default: {DROPOUT}")
     add("--seed", type=int, default=0)
     add("--threads", type=int, help="CPU threads (default: torch's choice)")
-    add("--precision", choices=("bf16", "float32"), default="bf16")
+    add("--precision", choices=PRECISIONS, default=AUTO, help="default: the faster one here")
     add(
         "--compile", action="store_true", help="let torch compile the network; needs a C++ compiler"
     )

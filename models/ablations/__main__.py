@@ -37,9 +37,11 @@ from models.nested.judging import NestedJudge
 from models.nested.network import NestedNetwork
 from models.network import Network
 from models.note_cache import Shelves, open_shelves
+from models.precision import AUTO, faster
+from models.processes import Processes
 from models.spelling import spelled
 from models.training import Trainer
-from models.training_options import add_arguments, settings_of, shape_of
+from models.training_options import Settings, add_arguments, settings_of, shape_of
 from models.training_state import Progress
 from models.vocabulary import standard_vocabulary
 
@@ -87,7 +89,7 @@ def _flat(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
         args.data, args.cache or args.out / "cache", copyleft=False, spelling=spelling
     )
     trainer = Trainer(
-        view, replace(shape_of(args), vocabulary=spelling.size), settings_of(args), out=args.out
+        view, replace(shape_of(args), vocabulary=spelling.size), _settings(args), out=args.out
     )
     network = trained(trainer)
     assert isinstance(network, Network)
@@ -97,7 +99,7 @@ def _flat(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
 def _nested(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
     kind = OneKeyView if args.one_key else NoteView
     view = kind(args.data, args.cache or args.out / "cache", copyleft=False)
-    trainer = Trainer(view, shape_of(args), settings_of(args), out=args.out)
+    trainer = Trainer(view, shape_of(args), _settings(args), out=args.out)
     assert isinstance(trainer.network, NestedNetwork)
     if args.without:
         WITHOUT[args.without](trainer.network)
@@ -106,6 +108,13 @@ def _nested(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
     judge: Judged = NestedJudge(network, standard_vocabulary())
     judge = OneKeyJudge(judge) if args.one_key else judge
     return {**cost_of(trainer), **figures(judge, shelves)}
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    settings = settings_of(args)
+    if settings.precision != AUTO:
+        return settings
+    return replace(settings, precision=faster(settings.device, Processes()))
 
 
 def spelling_of(name: str, shelves: Shelves) -> Spelling:
