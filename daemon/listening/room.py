@@ -8,6 +8,7 @@ are what the ear follows.
 
 from collections import deque
 from collections.abc import Collection, Sequence
+from copy import copy
 from itertools import groupby
 
 from engine.protocol import Note
@@ -44,6 +45,10 @@ class Room:
                     self._saved -= 1.0
                     kept.append(note)
         return sorted(kept)
+
+    def foreseen(self, notes: Sequence[Note], held: Collection[int]) -> list[Note]:
+        """What `fitting` would keep of `notes`, as far as is known now; it takes no room yet."""
+        return copy(self).fitting(notes, held)
 
     def _save_until(self, beat: float) -> None:
         recent = sum(onset >= beat - COUNTED_BEATS for onset in self._onsets)

@@ -111,18 +111,24 @@ class Answer:
         beat = min(beat, self.until_beat)
         if beat <= self.frontier:
             return []
-        sources = [*self._drafts, self._standin_draft(history, meters)]
-        decided = [
-            (note, draft.epoch)
-            for draft in sources
-            for note in draft.notes
-            if self.frontier <= note.onset < beat and self._decides(draft, note.onset)
-        ]
-        decided.sort()
+        decided = self._before(beat, [*self._drafts, self._standin_draft(history, meters)])
         self.frontier = beat
         if decided:
             self.leader = decided[-1][1]
         return [note for note, _ in decided]
+
+    def expected(self, beat: float) -> list[Note]:
+        """The notes that the mind's drafts, as they are now, have yet to play before `beat`."""
+        return [note for note, _ in self._before(beat, self._drafts)]
+
+    def _before(self, beat: float, drafts: Sequence[Draft]) -> list[tuple[Note, int]]:
+        """What these drafts play from the frontier to `beat`, in order, each with its epoch."""
+        return sorted(
+            (note, draft.epoch)
+            for draft in drafts
+            for note in draft.notes
+            if self.frontier <= note.onset < beat and self._decides(draft, note.onset)
+        )
 
     def _decides(self, draft: Draft, beat: float) -> bool:
         if draft is self._standin:

@@ -1,9 +1,13 @@
 """The answer that sounds or comes next, and what is asked of the mind for it. Pure.
 
 Knows the mind's state, epochs and drafts; not when an answer is wanted, nor how its notes sound.
+
+A newer draft of an answer that sounds begins some way ahead, and the older one is played until
+then. So the mind is told beforehand what that will be, as if it had been played; what then is not
+is taken back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from daemon.interface.events import Effect, Planned, Tell
 from daemon.listening.memory import Memory
@@ -16,13 +20,22 @@ from engine.protocol import Cancel, Continue, Controls, Finished, Note
 class Drafting:
     """One answer at a time. `mind` is "loading", "ready" or "lost"."""
 
-    def __init__(self, seed: int, memory: Memory, emit: Callable[[Effect], None]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        memory: Memory,
+        emit: Callable[[Effect], None],
+        *,
+        number: Callable[[], int],
+    ) -> None:
         self.mind = "loading"
         self.answer: Answer | None = None
         self.pace = Pace()
         self._seed = seed
         self._memory = memory
         self._emit = emit
+        self._number = number
+        self._expected: dict[Note, int] = {}  # told beforehand, each under its number
         self._epoch = 0
 
     @property
@@ -35,17 +48,27 @@ class Drafting:
         frontier = entry_beat - BEAT_TOLERANCE  # an onset that is a rounding error early counts
         self.answer = Answer(until_beat=exit_beat, frontier=frontier, seed=self._next_seed())
 
-    def ask(self, start_beat: float, controls: Controls, t_ns: int) -> None:
-        """Ask the mind for the answer from `start_beat` on, given the notes as they are now."""
+    def ask(
+        self, start_beat: float, controls: Controls, t_ns: int, *, expected: Sequence[Note] = ()
+    ) -> None:
+        """Ask the mind for the answer from `start_beat` on, given the notes as they are now.
+
+        `expected` are those of the answer that are to be played before.
+        """
         answer = self.answer
         if answer is None or self.mind != "ready" or start_beat >= answer.until_beat:
             return
         self._epoch += 1
+        self._expect(expected)
         answer.open_draft(self._epoch, start_beat)
         self.pace.asked(self._epoch, t_ns)
         self.tell_news()
         request = Continue(self._epoch, start_beat, answer.until_beat, controls, self._next_seed())
         self._emit(Tell(request))
+
+    def number_of(self, note: Note) -> int:
+        """The number under which `note` is remembered, now that it is played."""
+        return self._expected.pop(note) if note in self._expected else self._number()
 
     def tell_news(self) -> None:
         """Tell the mind what has changed in what was played."""
@@ -83,6 +106,19 @@ class Drafting:
         if self.answer is not None and self.mind == "ready":
             self._emit(Tell(Cancel(self._epoch)))
         self.answer = None
+        self._expect(())
+
+    def _expect(self, notes: Sequence[Note]) -> None:
+        """`notes` are to be played, and nothing else of what was expected before is."""
+        before = self._expected
+        self._expected = {
+            note: before[note] if note in before else self._number() for note in notes
+        }
+        for note, number in self._expected.items():
+            self._memory.put(number, note)
+        for note, number in before.items():
+            if note not in self._expected:
+                self._memory.drop(number)
 
     def _next_seed(self) -> int:
         return (self._seed * 1_000_003 + self._epoch) & 0x7FFFFFFF

@@ -83,7 +83,9 @@ class Session:
         self._memory = Memory(self.meters)
         self._player = Player(self._timeline, self._memory, self._emit)
         self._voice = Voice(config.channel, self._memory, self._emit)
-        self._drafting = Drafting(config.seed, self._memory, self._emit)
+        self._drafting = Drafting(
+            config.seed, self._memory, self._emit, number=self._timeline.number
+        )
         self._turns = Turns(Mode(self.settings.mode), self.settings.bars, self.settings.give_way)
         self._ahead = Foresight(
             config,
@@ -402,7 +404,16 @@ class Session:
         self._player.hold_until(start)
         settings = self.settings
         controls = Controls(settings.temperature, settings.top_k, settings.top_p)
-        self._drafting.ask(start, controls, self._now_ns)
+        self._drafting.ask(start, controls, self._now_ns, expected=self._expected(start))
+
+    def _expected(self, start: float) -> list[Note]:
+        """What of the answer that sounds is to be played before a new draft from `start` on."""
+        if self._drafting.answer is None:
+            return []
+        notes = self._drafting.answer.expected(start - BEAT_TOLERANCE)
+        if self._turns.plays_along:
+            notes = self._player.room.foreseen(notes, self._player.held_pitches)
+        return notes
 
     # What goes out.
 
@@ -415,7 +426,7 @@ class Session:
             return
         if self._turns.phase is Phase.YIELDING and felt.end > self._turns.exit_beat:
             felt = replace(felt, duration=self._turns.exit_beat - felt.onset)
-        self._voice.strike(self._timeline.number(), note, felt, self._clock.transport)
+        self._voice.strike(self._drafting.number_of(note), note, felt, self._clock.transport)
 
     def _felt_ns(self, beat: float) -> int:
         return self._due_ns(self._player.feel.place_of(beat, self.settings.feel_share))

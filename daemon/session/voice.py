@@ -48,6 +48,7 @@ class Voice:
         before = self._sounding.get(note.pitch)
         if before is not None:
             if note.onset < before.note.onset + SHORTEST_BEATS:
+                self._memory.drop(number)
                 return
             del self._sounding[note.pitch]
             due_ns = max(due_ns, self._release(_shortened(before, note.onset), transport))

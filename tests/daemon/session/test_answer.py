@@ -111,6 +111,16 @@ def test_a_late_tone_of_a_chord_is_known_by_the_leader() -> None:
     assert answer.add(1, tune("E5", beat=17.0)[0])
 
 
+def test_what_is_expected_is_what_the_drafts_will_play_and_never_the_stand_ins() -> None:
+    answer = answer_with(("C5 D5 E5 F5", True), ("G5 A5", False))
+    played = tune("G5 A5 E5", beat=LINE)
+    assert answer.expected(19.0) == played
+    assert answer.expected(19.0) == played, "to ask changes nothing"
+    decided(answer, 17.0)
+    assert answer.expected(19.0) == played[1:]
+    assert answer_with().expected(END) == []
+
+
 def test_the_leader_is_who_played_last() -> None:
     """The newer draft has the earlier note."""
     answer = answer_with(("- D5", True), ("C5", False))
