@@ -32,6 +32,7 @@ from daemon.take.journal import JournalWriter, read_journal
 from daemon.take.piano_roll import draw_piano_roll
 from daemon.take.report import report_of, summary
 from daemon.take.take import NAMES, Take, take_of
+from daemon.take.whole_file import folder_trouble
 
 #: Four turns each of four bars.
 LEAST_BARS = 32
@@ -78,7 +79,10 @@ def run(args: argparse.Namespace) -> int:
         path.unlink(missing_ok=True)
         play(performance, config, path, bars=args.bars, progress=progress)
         report = write_results(args.out, path, performance, fast=args.fast)
-    except (OSError, MindIsSilent) as error:
+    except OSError as error:
+        print(f"segue demo: {folder_trouble(error, flag='--out')}", file=sys.stderr)
+        return 1
+    except MindIsSilent as error:
         print(f"segue demo: {error}", file=sys.stderr)
         return 1
     finally:

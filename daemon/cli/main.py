@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from daemon import __version__
 
@@ -44,9 +45,17 @@ TRAINING = ("onnx", "safetensors", "symusic", "torch")
 INTERRUPTED = 130
 
 
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, instead of behind a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with code 2."""
+        self.exit(2, f"{self.prog}: {message}; `{self.prog} --help` says what there is\n")
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command in `argv` and return its exit code."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segue",
         description="You play some bars; Segue answers on the grid.",
         epilog="\n".join(f"  {name:10}{text}" for name, (_, text) in SUBCOMMANDS.items()),
@@ -56,6 +65,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "command", choices=SUBCOMMANDS, metavar="COMMAND", help="one of those below"
     )
+    if not argv:
+        parser.print_help(sys.stderr)
+        return 2
     args = parser.parse_args(argv[:1])
     try:
         return run(args.command, argv[1:])
@@ -76,7 +88,7 @@ def run(command: str, argv: Sequence[str]) -> int:
             print(f"segue {command} needs pip install 'segue[train]'", file=sys.stderr)
             return 2
         raise
-    own = argparse.ArgumentParser(prog=f"segue {command}", description=description)
+    own = Parser(prog=f"segue {command}", description=description)
     module.add_arguments(own)
     code: int = module.run(own.parse_args(argv))
     return code

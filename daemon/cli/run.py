@@ -29,8 +29,10 @@ from daemon.interface.config import (
     Config,
     ConfigError,
     PortsConfig,
+    parse_address,
     parse_latency_ms,
     parse_meter,
+    parse_port,
 )
 from daemon.interface.events import Effect, Noticed, TakeMarked
 from daemon.interface.messages import CONTROL_CHANGE, NOTE_OFF, SUSTAIN
@@ -40,6 +42,7 @@ from daemon.runtime.live import Live, World
 from daemon.runtime.real_time import favour_this_process
 from daemon.runtime.runtime import Runtime
 from daemon.take.takes import default_folder, new_journal_path, unfinished, write_midi
+from daemon.take.whole_file import folder_trouble
 from engine.keys import KeysError
 from engine.protocol import Meter
 
@@ -51,7 +54,7 @@ GRACE_S = 1.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; each overrides the configuration file."""
-    parser.add_argument("--config", type=Path, metavar="FILE.toml")
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="the configuration; a flag wins over it")
     parser.add_argument(
         "--api", help="coremidi, alsa, jack or winmm (default: the one that answers)"
     )
@@ -105,8 +108,11 @@ def run(args: argparse.Namespace) -> int:
     with stopping_on_signals(live.runtime.stop, partial(force, live.runtime, path)):
         try:
             live.run(open_world, started=partial(say_ready, config))
-        except (BridgeError, KeysError, OSError) as error:
+        except (BridgeError, KeysError) as error:
             say(f"segue run: {error}")
+            return 1
+        except OSError as error:
+            say(f"segue run: {folder_trouble(error, flag='--takes')}")
             return 1
         write_midi(path, done=say, close=False).join()
     return 0
@@ -125,14 +131,20 @@ def config_of(args: argparse.Namespace) -> Config:
     if args.seed is not None:
         session = replace(session, seed=args.seed)
     link = replace(config.link, join=config.link.join or args.link)
-    given = {"checkpoint": args.checkpoint, "address": args.mind, "keys": args.keys}
+    address = args.mind and parse_address("--mind", args.mind)
+    given = {"checkpoint": args.checkpoint, "address": address, "keys": args.keys}
     mind = replace(config.mind, **{key: value for key, value in given.items() if value})
     numbers = {
         "osc_port": args.osc_port,
         "control_port": args.control_port,
         "stream_port": args.stream_port,
     }
-    control = replace(config.control, **{k: v for k, v in numbers.items() if v is not None})
+    given_ports = {
+        name: parse_port(f"--{name.replace('_', '-')}", number)
+        for name, number in numbers.items()
+        if number is not None
+    }
+    control = replace(config.control, **given_ports)
     takes = args.takes or config.takes
     ports = ports_of(args, config.ports)
     return Config(session=session, ports=ports, control=control, link=link, mind=mind, takes=takes)

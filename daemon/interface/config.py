@@ -207,9 +207,9 @@ class Config:
         return cls(
             session=_session(_section(table, "session")),
             ports=_filled(PortsConfig(), _section(table, "ports"), "ports", _at_ports),
-            control=_filled(ControlConfig(), _section(table, "control"), "control", _port),
+            control=_filled(ControlConfig(), _section(table, "control"), "control", parse_port),
             link=_filled(LinkConfig(), _section(table, "link"), "link", _switch),
-            mind=_filled(MindConfig(), _section(table, "mind"), "mind", _text),
+            mind=_filled(MindConfig(), _section(table, "mind"), "mind", _at_mind),
             takes=takes,
         )
 
@@ -232,6 +232,21 @@ def parse_latency_ms(key: str, value: object) -> float:
         case int() | float() if 0 <= value <= MOST_LATENCY_MS:
             return float(value)
     raise ConfigError(f"{key} takes milliseconds from 0 to {MOST_LATENCY_MS}, not {value!r:.60}")
+
+
+def parse_port(key: str, value: object) -> int:
+    """Return `value` if it is the number of a port, or 0 for none; raises ConfigError."""
+    return _integer(key, value, 0, 65535)
+
+
+def parse_address(key: str, value: object) -> str:
+    """Return `value` if a mind can be there; raises ConfigError."""
+    text = _text(key, value)
+    kind, _, place = text.partition("://")
+    port = place.rpartition(":")[2]
+    if (kind == "ipc" and place) or (kind == "tcp" and place != port and port.isdigit()):
+        return text
+    raise ConfigError(f"{key} takes an address like tcp://192.168.1.20:7340, not {text!r:.60}")
 
 
 def _section(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -294,6 +309,10 @@ def _at_ports(key: str, value: object) -> str | float:
     return parse_latency_ms(key, value) if key.endswith("_latency_ms") else _text(key, value)
 
 
+def _at_mind(key: str, value: object) -> str:
+    return parse_address(key, value) if key.endswith(" address") else _text(key, value)
+
+
 def _switch(key: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise ConfigError(f"{key} has to be true or false, not {value!r:.60}")
@@ -304,7 +323,3 @@ def _integer(key: str, value: object, low: int, high: int) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
         return value
     raise ConfigError(f"{key} has to be a whole number from {low} to {high}, not {value!r:.60}")
-
-
-def _port(key: str, value: object) -> int:
-    return _integer(key, value, 0, 65535)

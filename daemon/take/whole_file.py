@@ -40,6 +40,14 @@ def check_writable(path: Path) -> None:
         raise NotWritten(f"cannot write {path}: {_advice(path, error)}") from error
 
 
+def folder_trouble(error: OSError, *, flag: str) -> str:
+    """One line of what the disk said: with its own fix, or with the flag that names a folder."""
+    if isinstance(error, NotWritten) or error.filename is None:
+        return str(error)
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"cannot write {error.filename}: {reason}; give another folder with {flag}"
+
+
 def _draft_of(path: Path) -> Path:
     """In the same folder, since a rename is only atomic within one file system."""
     return path.parent / f".{path.name}.{os.getpid()}.part"

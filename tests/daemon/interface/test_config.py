@@ -136,6 +136,10 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ),
         ("[control]\nosc_port = 70000", "[control] osc_port has to be a whole number from 0 to"),
         ("[control]\nosc_port = true", "[control] osc_port has to be a whole number from 0 to"),
+        (
+            '[mind]\naddress = "studio"',
+            "[mind] address takes an address like tcp://192.168.1.20:7340, not 'studio'",
+        ),
         ("[mind]\nkeys = 5", "[mind] keys has to be a text in quotes, not 5"),
         ("[session\nbars = 1", "segue.toml is not TOML: "),
         ("bars = [" * 2000, "segue.toml is not TOML: "),
