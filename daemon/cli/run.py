@@ -54,7 +54,7 @@ GRACE_S = 1.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the flags; each overrides the configuration file."""
-    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="the configuration; a flag wins over it")
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="flags win over it")
     parser.add_argument(
         "--api", help="coremidi, alsa, jack or winmm (default: the one that answers)"
     )

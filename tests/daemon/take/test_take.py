@@ -267,7 +267,7 @@ def test_a_relocation_ends_a_turn_when_it_happened() -> None:
     table = Table(mind=PaperMind("C5"), clock="midi", bars=1)
     ticks = [START_NS + round(n * BEAT_NS / 24) for n in range(8 * 24)]
     table.host((START_NS - 1, b"\xfa"), *((t_ns, b"\xf8") for t_ns in ticks))
-    table.host((ticks[5 * 24] + 1, b"\xf2\x00\x00"))
+    table.host((ticks[5 * 24] + 1, b"\xf2\x21\x00"))
     table.play("C4", beat=0.5)
     table.until(beat=8)
     segue, player = take_of(table.journal()).handovers
