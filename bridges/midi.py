@@ -227,8 +227,7 @@ class _Port:
             # Each port is a JACK client of its own. Were both called Segue, one would become
             # "Segue-01", which one by the order of opening, and no patch could be saved.
             client = CLIENT_NAME if self._server is None else self._own_name
-            # libjack takes a signal for the end of its server. What it finds blocked when it begins
-            # it leaves blocked at its end: so not before the server is held.
+            # libjack takes a signal for the end of its server.
             with undisturbed(signal.SIGINT, signal.SIGTERM):
                 handle = _construct(self._kind, self._api, client)
                 if self._wanted is None or self._server is not None:
@@ -248,15 +247,17 @@ class _Port:
         self._discard(handle)
 
     def _discard(self, handle: Any) -> None:
-        if handle is not None:
-            self._disarm(handle)
-            if self._server is None or self._server.answers():
-                handle.delete()
-            else:
-                abandon(handle)
-        server, self._server = self._server, None
-        if server is not None:
-            server.release()
+        # With its last client libjack blocks what it found blocked when it had its first.
+        with undisturbed():
+            if handle is not None:
+                self._disarm(handle)
+                if self._server is None or self._server.answers():
+                    handle.delete()
+                else:
+                    abandon(handle)
+            server, self._server = self._server, None
+            if server is not None:
+                server.release()
 
     def _open_virtual(self, handle: Any) -> str:
         """Open our own port and return its full name: the one that was not there before."""

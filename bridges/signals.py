@@ -9,7 +9,7 @@ from contextlib import contextmanager
 def undisturbed(*numbers: signal.Signals) -> Iterator[None]:
     """None of these signals comes to this thread meanwhile; afterwards one that came is heard.
 
-    Threads and processes that are started meanwhile never hear them.
+    Whatever a library did to the thread's mask inside is undone. Threads and processes that are started meanwhile never hear them.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows has no masks, and hardly any signals
         yield

@@ -1,6 +1,7 @@
 """Real JACK ports, with another process as the player."""
 
 import re
+import signal
 import time
 from contextlib import suppress
 from functools import partial
@@ -24,6 +25,12 @@ from bridges.midi import (
 PEER = Path(__file__).parent / "midi_peer.py"
 PORTS = Path(__file__).parent / "midi_ports.py"
 CLOCK = bytes([0xF8])
+
+
+@pytest.fixture(autouse=True)
+def signals_are_heard_afterwards():
+    yield
+    assert not {signal.SIGINT, signal.SIGTERM} & signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 @pytest.fixture
