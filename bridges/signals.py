@@ -9,7 +9,8 @@ from contextlib import contextmanager
 def undisturbed(*numbers: signal.Signals) -> Iterator[None]:
     """None of these signals comes to this thread meanwhile; afterwards one that came is heard.
 
-    Whatever a library did to the thread's mask inside is undone. Threads and processes that are started meanwhile never hear them.
+    Threads and processes that are started meanwhile never hear them. What a library has done to
+    the thread's mask by then is undone.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows has no masks, and hardly any signals
         yield
