@@ -16,6 +16,9 @@ from engine.window import Costs, Window
 #: Nats that a key loses with which a passage would come a third time. What repeats makes repetition
 #: likelier at each turn, in music as in a network, and a person tires of it.
 WEAR = 4.0
+#: How much of the temperature keys are chosen with. Which note comes is where people repeat
+#: themselves to the letter, and where a stray one is heard; when and how long is not.
+KEY_WARMTH = 0.8
 
 
 class NoteAnswer(Answer[Row]):
@@ -86,7 +89,7 @@ class NoteAnswer(Answer[Row]):
         keys = chain.say_where(where)
         for worn in chain.worn():
             keys[worn] -= WEAR
-        key = choose(keys, grammar.keys())
+        key = choose(keys, grammar.keys(), warmth=KEY_WARMTH)
         grammar.take_key(key)
         length = choose(chain.say_key(key), ANY_LENGTH)
         force = choose(chain.say_length(length), ANY_FORCE)

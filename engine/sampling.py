@@ -68,16 +68,17 @@ class Sampler:
         self._number = Random(seed).random
         self._draw = draw
 
-    def choose(self, logits: Logits, allowed: Sequence[range]) -> int:
+    def choose(self, logits: Logits, allowed: Sequence[range], *, warmth: float = 1.0) -> int:
         """One token number out of `allowed`, which holds at least one.
 
+        `warmth` is how much of the temperature this choice has.
         Takes one random number or two, or none where there is no choice. With top-p alone the
         first is nearly always enough, and nothing has to be sorted: together, both are a draw
         from what stays.
         """
         if len(allowed) == 1 == len(allowed[0]):
             return allowed[0].start
-        controls = self._temperature, self._top_k, self._top_p
+        controls = self._temperature * warmth, self._top_k, self._top_p
         token = self._draw(logits, allowed, *controls, self._number(), False)
         return token if token >= 0 else self._draw(logits, allowed, *controls, self._number(), True)
 

@@ -108,6 +108,11 @@ def hash_backend() -> type[HashBackend]:
     return HashBackend
 
 
+@pytest.fixture(scope="session")
+def hash_note_backend() -> type[HashNoteBackend]:
+    return HashNoteBackend
+
+
 @pytest.fixture(scope="session", params=[HashBackend, HashNoteBackend], ids=["tokens", "notes"])
 def any_hash_backend(request: pytest.FixtureRequest) -> type[HashBackend]:
     """Each kind of network."""

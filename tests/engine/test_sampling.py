@@ -41,6 +41,16 @@ def test_temperature_nought_is_the_best_one(drawn: Drawn) -> None:
     assert drawn(Controls(temperature=0.0)) == {1: 2000}
 
 
+@pytest.mark.parametrize("by", DRAWS)
+def test_a_choice_may_have_a_part_of_the_temperature(by: str) -> None:
+    """Half of a temperature of one: shares as their squares."""
+    sampler = Sampler(Controls(temperature=1.0, top_p=1.0), 1, DRAWS[by])
+    counts = Counter(sampler.choose(LOGITS, ALL, warmth=0.5) for _ in range(20_000))
+    squares = [0.01, 0.16, 0.04, 0.04, 0.01]
+    for token, square in enumerate(squares):
+        assert abs(counts[token] / 20_000 - square / sum(squares)) < 4.5 * math.sqrt(0.25 / 20_000)
+
+
 def test_only_what_is_allowed(drawn: Drawn) -> None:
     assert set(drawn(Controls(top_p=1.0), allowed=[range(1), range(3, 5)])) == {0, 3, 4}
     assert set(drawn(Controls(top_p=1.0), allowed=[range(3, 4)])) == {3}
