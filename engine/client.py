@@ -90,7 +90,7 @@ class MindClient:
         if self._address is not None and self._keys_folder is None and needs_keys(self._address):
             raise KeysError(
                 f"{self._address} is beyond this machine and needs keys: make them with "
-                "`segue engine --make-keys DIR`, copy DIR to both machines, and name it here"
+                "`segue engine --make-keys DIR`, copy DIR to both machines, and add --keys DIR"
             )
         if self._keys_folder is not None:
             self._keys = player_keys(self._keys_folder)

@@ -63,9 +63,14 @@ def read_description(path: Path) -> dict[str, Any]:
             "or make one with `segue train`"
         ) from None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read the checkpoint {json_path}: {error}") from error
+        raise CheckpointError(
+            f"cannot read the checkpoint {json_path}: {error}; copy it again or name another"
+        ) from error
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise CheckpointError(f"{json_path} is not a checkpoint of this version of Segue")
+        raise CheckpointError(
+            f"{json_path} is not a checkpoint of this version of Segue; train it again, or name "
+            "one that `segue models` lists"
+        )
     return description
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import signal
 import sys
 import zipfile
 from collections import Counter
@@ -35,6 +36,7 @@ from models.scores import ScoreError
 NOTES_FORMAT = "notes 1"  # change it when the arrays of a piece change
 SUMMARY_NAME = "notes.json"
 PIECES_A_TASK = 32
+DEAF = (signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that reads with workers
 ARRAYS = ("notes", "bars", "pieces")
 BAR = np.dtype([("start", "<f8"), ("metre", "u1")])
 PIECE = np.dtype([("note", "<i8"), ("bar", "<i8"), ("finest", "<i4"), ("bpm", "<f4")])
@@ -145,7 +147,9 @@ def _read_all(pieces: list[Piece], cache: Path, *, workers: int) -> dict[str, in
     corpus = ""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(
+            workers, mp_context=context, initializer=signal.signal, initargs=DEAF
+        ) as pool:
             for corpus in sorted({piece.corpus for piece in pieces}):
                 for split in KEEPING_ORDER:
                     group = [p for p in pieces if (p.corpus, p.split) == (corpus, split)]
