@@ -47,7 +47,7 @@ class Controls:
 
     temperature: float = 0.95
     top_k: int = 0
-    top_p: float = 0.95
+    top_p: float = 0.98
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ COMMANDS: tuple[Command, ...] = (
     # A little under 1: a small model's least likely notes sound like mistakes.
     _number("temperature", 0.0, 2.0, 0.95, "How boldly notes are chosen; 0 takes the likeliest."),
     _count("top_k", 0, 500, 0, "Choose among this many candidates at most; 0 is no limit."),
-    _number("top_p", 0.05, 1.0, 0.95, "Choose among the candidates that make up this share."),
+    _number("top_p", 0.05, 1.0, 0.98, "Choose among the candidates that make up this share."),
     # Half a bar of common time: longer than a breath inside a phrase, short enough for a talk.
     _number(
         "silence",
