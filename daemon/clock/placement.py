@@ -72,17 +72,13 @@ class Placement:
 
         Where our bars are of another metre, or are about to be, it lies in the next bar.
         """
-        bar, into = bar_at(self.meters, now), self._into_bar(beat)
-        runs = self.meters[-1].beat <= now + BEAT_TOLERANCE and _are_alike(bar.meter, self._bars)
-        if runs and bar.start + into >= now - BEAT_TOLERANCE:
-            return bar.start + into
-        return line_after(self.meters, now) + into
+        return self._next_line(beat, now) + self._into_bar(beat)
 
     def catch_up(self, beat: float, now: float) -> None:
         """The leader's bar lines are ours again, from `next_place` on."""
-        at = self.next_place(beat, now)
-        self.offset_beats = at - beat
-        self._lay(bar_at(self.meters, at).start)
+        line = self._next_line(beat, now)
+        self.offset_beats = line + self._into_bar(beat) - beat
+        self._lay(line)
 
     def lay_on(self, beat: float, from_beat: float) -> None:
         """Lay the leader's bars on from the session's next bar line: `beat` lies in the first."""
@@ -105,6 +101,14 @@ class Placement:
             line = line_after(self.meters, from_beat)
             self._bars = replace(self._own, beat=line - self.offset_beats)
             self._lay(line)
+
+    def _next_line(self, beat: float, now: float) -> float:
+        """The line of the bar that `next_place` lies in."""
+        bar, into = bar_at(self.meters, now), self._into_bar(beat)
+        runs = self.meters[-1].beat <= now + BEAT_TOLERANCE and _are_alike(bar.meter, self._bars)
+        if runs and bar.start + into >= now - BEAT_TOLERANCE:
+            return bar.start
+        return line_after(self.meters, now)
 
     def _into_bar(self, beat: float) -> float:
         """How far the leader's `beat` is in its bar; a rounding error before the line is on it."""
