@@ -77,7 +77,7 @@ def test_what_was_fed_meanwhile_is_in_the_cache(service: Service) -> None:
 
 def test_a_newer_request_supersedes(service: Service) -> None:
     service.handle(PROMPT)
-    service.handle(request(1))
+    service.handle(request(1, beats=400.0))
     for _ in range(10):
         service.work()
     (superseded,) = service.handle(request(2))
