@@ -49,6 +49,8 @@ NAMES: dict[Source, str] = {
 }
 #: The host's place and ours may differ by this much, from lost ticks, before it counts as a jump.
 JUMP_BEATS = 0.25
+#: A leader that goes back further, to another place in the bar, has jumped and is in no loop.
+LONGEST_ROUND_BEATS = 8.0
 #: Where the host has said that it goes elsewhere, this much is a jump already.
 ANNOUNCED_BEATS = 2 / TICKS_PER_BEAT
 #: A step that nobody hears; a greater one is glided over.
@@ -323,7 +325,8 @@ class ClockSource:
             slipped = expected - line.anchor_beat - placement.offset_beats
             placement.offset_beats += round(slipped * TICKS_PER_BEAT) / TICKS_PER_BEAT
         off = line.anchor_beat + placement.offset_beats - expected
-        goes_back = before.playing and not was_lost and not self._is_new and off < -JUMP_BEATS
+        goes_back = before.playing and not was_lost and not self._is_new
+        goes_back = goes_back and -LONGEST_ROUND_BEATS <= off < -JUMP_BEATS
         step = off - self._owed_beats
         most = ANNOUNCED_BEATS if announced else JUMP_BEATS
         discontinuous = False
