@@ -41,9 +41,7 @@ class Placement:
         """
         if self.meters[-1].beat > expected + BEAT_TOLERANCE:
             return None
-        length = self._bars.bar_beats
-        into_ours = expected - bar_at(self.meters, expected).start
-        ahead = (self._into_bar(beat) - into_ours + length / 2) % length - length / 2
+        ahead = self._ahead(beat, expected, self._bars.bar_beats)
         return ahead if abs(ahead) <= IN_TIME_BEATS else None
 
     def on_the_beat(self, beat: float, expected: float) -> float | None:
@@ -51,9 +49,7 @@ class Placement:
 
         The beat is the metre's: an eighth in 6/8. None if these are two places in it.
         """
-        pulse = 4 / self._bars.denominator
-        into_ours = expected - bar_at(self.meters, expected).start
-        ahead = (self._into_bar(beat) - into_ours + pulse / 2) % pulse - pulse / 2
+        ahead = self._ahead(beat, expected, 4 / self._bars.denominator)
         return ahead if abs(ahead) <= ON_THE_BEAT_BEATS else None
 
     def go_round(self, beat: float, at: float) -> None:
@@ -101,6 +97,11 @@ class Placement:
             line = line_after(self.meters, from_beat)
             self._bars = replace(self._own, beat=line - self.offset_beats)
             self._lay(line)
+
+    def _ahead(self, beat: float, expected: float, period: float) -> float:
+        """By how much the leader's place in the bar is ahead of ours, whole periods left out."""
+        into_ours = expected - bar_at(self.meters, expected).start
+        return (self._into_bar(beat) - into_ours + period / 2) % period - period / 2
 
     def _next_line(self, beat: float, now: float) -> float:
         """The line of the bar that `next_place` lies in."""

@@ -325,8 +325,8 @@ class ClockSource:
             slipped = expected - line.anchor_beat - placement.offset_beats
             placement.offset_beats += round(slipped * TICKS_PER_BEAT) / TICKS_PER_BEAT
         off = line.anchor_beat + placement.offset_beats - expected
-        goes_back = before.playing and not was_lost and not self._is_new
-        goes_back = goes_back and -LONGEST_ROUND_BEATS <= off < -JUMP_BEATS
+        was_followed = before.playing and not was_lost and not self._is_new
+        goes_back = was_followed and -LONGEST_ROUND_BEATS <= off < -JUMP_BEATS
         step = off - self._owed_beats
         most = ANNOUNCED_BEATS if announced else JUMP_BEATS
         discontinuous = False
