@@ -7,8 +7,7 @@ schedule, optimizer, state or files of a run. The loop in models/training.py is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -33,7 +32,7 @@ from models.nested.events import (
 from models.nested.network import NestedConfig, NestedNetwork, deltas_of
 from models.nested.windows import HELD, EventWindows
 from models.network import Network, NetworkConfig
-from models.note_cache import open_shelves
+from models.note_cache import Shelves
 from models.windows import LEARNT, TOKEN, TokenWindows
 
 VALIDATION_SEED = 20_001  # the same windows in every run, so that runs compare
@@ -49,7 +48,7 @@ class DataView(Protocol):
 
     unit: str  # what is counted: "token" or "note"
     fields: tuple[str, ...]  # what the loss is split into
-    weights: dict[str, float]  # corpus -> share of the windows
+    weights: dict[str, float]  # corpus -> share of the training windows
     held_out: bool  # False if no piece falls to the validation split
 
     def report(self) -> str:
@@ -72,7 +71,7 @@ class Architecture:
     name: str
     config: Callable[..., Config]
     network: Callable[..., AnyNetwork]  # (config, *, dropout)
-    view: Callable[..., DataView]  # (data, cache, *, copyleft)
+    view: Callable[..., DataView]  # (shelves, *, most_rounds)
 
 
 class _ShelvesView:
@@ -81,13 +80,18 @@ class _ShelvesView:
     windows: type[TokenWindows] | type[EventWindows]
 
     def __init__(
-        self, data: Path, cache: Path, *, copyleft: bool, chances: Chances | None = None
+        self,
+        shelves: Shelves,
+        *,
+        most_rounds: float | None = None,
+        chances: Chances | None = None,
     ) -> None:
-        self.shelves = open_shelves(data, cache, copyleft=copyleft)
-        self.weights = self.shelves.weights
+        """`most_rounds` is of the training alone, so that validations stay comparable."""
+        self.shelves = shelves
+        self.weights = shelves.weights_within(most_rounds) if most_rounds else shelves.weights
         self.chances = chances or Chances()
-        self.train = self.windows(self.shelves, split="train")
-        self.valid = self.windows(self.shelves, split="valid")
+        self.train = self.windows(replace(shelves, weights=self.weights), split="train")
+        self.valid = self.windows(shelves, split="valid")
         self.held_out = bool(self.valid.sources)
         if not self.held_out:
             self.valid = self.train

@@ -101,6 +101,24 @@ class Shelves:
             line += f"; {sum(self.left_out.values())} left out ({reasons})"
         return line
 
+    def weights_within(self, most_rounds: float) -> dict[str, float]:
+        """The weights where no corpus comes round more than `most_rounds` (1 or more) times in the
+        time in which all the music would come round once; what is cut off goes to the others."""
+        sizes = {name: len(self.by_name[name]["train"].notes) for name in self.weights}
+        most = {name: most_rounds * size / sum(sizes.values()) for name, size in sizes.items()}
+        cut: set[str] = set()
+        while True:
+            left = 1 - sum(most[name] for name in cut)
+            kept = sum(weight for name, weight in self.weights.items() if name not in cut)
+            shares = {
+                name: most[name] if name in cut else weight * left / kept
+                for name, weight in self.weights.items()
+            }
+            over = {name for name, share in shares.items() if share > most[name] + 1e-12} - cut
+            if not over:
+                return shares
+            cut |= over
+
 
 def open_shelves(data: Path, cache: Path, *, copyleft: bool = False, workers: int = 2) -> Shelves:
     """The notes of a data folder, from the cache if it still fits; raises CorpusError."""

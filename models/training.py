@@ -38,6 +38,7 @@ from models.checkpoint import Checkpoint, load_any, save_checkpoint
 from models.corpus import CorpusError
 from models.description import CheckpointError
 from models.feeding import SIGNALS, Feed, FeedError, Steps
+from models.note_cache import open_shelves
 from models.precision import AUTO, BF16, faster
 from models.processes import Processes, joined
 from models.training_options import Settings, add_arguments, resumed, settings_of, shape_of
@@ -76,9 +77,7 @@ def run(args: argparse.Namespace) -> int:
                 raise CheckpointError(
                     f"--batch {settings.batch} cannot be shared by {processes.size} processes"
                 )
-            if settings.precision == AUTO:
-                settings = replace(settings, precision=faster(settings.device, processes))
-            view = _opened(args, config, processes)
+            view = _opened(args, config, settings, processes)
             trainer = Trainer(view, config, settings, out=args.out, processes=processes)
             if begin:
                 trainer.begin_from(begin)
@@ -92,12 +91,15 @@ def run(args: argparse.Namespace) -> int:
     return 1
 
 
-def _opened(args: argparse.Namespace, config: Config, processes: Processes) -> DataView:
+def _opened(
+    args: argparse.Namespace, config: Config, settings: Settings, processes: Processes
+) -> DataView:
     """The data, read by the first process; the others find its cache."""
     if not processes.first:
         processes.wait()
     cache = args.cache or args.out / "cache"
-    view = architecture_of(config).view(args.data, cache, copyleft=args.copyleft)
+    shelves = open_shelves(args.data, cache, copyleft=args.copyleft)
+    view = architecture_of(config).view(shelves, most_rounds=settings.most_rounds)
     if processes.first:
         say(view.report())
         processes.wait()
@@ -117,9 +119,11 @@ class Trainer:
         processes: Processes | None = None,
     ) -> None:
         self.view = view
-        self.settings = settings
         self.out = out
         self.processes = processes or Processes()
+        if settings.precision == AUTO:
+            settings = replace(settings, precision=faster(settings.device, self.processes))
+        self.settings = settings
         self.vocabulary = standard_vocabulary()
         self.progress = Progress()
         torch.manual_seed(settings.seed)

@@ -44,6 +44,7 @@ class Settings:
     patience: int = 0  # validations without a better one, then it stops; 0 for never
     compile: bool = False
     workers: int = 0  # processes that draw windows ahead; 0 for none
+    most_rounds: float | None = None  # of a corpus, in one of all the music
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,13 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, required=True, help="the run's folder")
     add("--cache", type=Path, help="where what was read is kept (default: OUT/cache)")
     add("--copyleft", action="store_true", help="read a curated folder's copyleft corpora too")
+    add(
+        "--most-rounds",
+        type=float,
+        help="let no corpus come round more than so often in the time in which all the music "
+        "would once, so that small ones are not learnt by heart (default: as the data's own mix "
+        "has it)",
+    )
     add("--minutes", type=float, help="budget in minutes of work (default: 60)")
     add("--steps", type=int, help="budget in steps instead")
     add(
         "--resume",
         action="store_true",
-        help="go on where OUT stopped, with its own settings; a budget, rate or dropout that is "
-        "given anew replaces its own",
+        help="go on where OUT stopped, with its own settings; a budget, rate, dropout or "
+        "--most-rounds that is given anew replaces its own",
     )
     add(
         "--from",
@@ -121,6 +129,8 @@ def settings_of(args: argparse.Namespace) -> Settings:
             raise ValueError(f"--{name} is {value}; it must be above 0")
     if args.dropout is not None and not 0 <= args.dropout < 1:
         raise ValueError(f"--dropout is {args.dropout}; it must be from 0 to below 1")
+    if args.most_rounds is not None and args.most_rounds < 1:
+        raise ValueError(f"--most-rounds is {args.most_rounds}; it must be 1 or more")
     if args.workers is not None and args.workers < 0:
         raise ValueError(f"--workers is {args.workers}; it must be 0 or more")
     if args.workers and sys.platform == "win32":
@@ -143,6 +153,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         patience=args.patience,
         compile=args.compile,
         workers=_usual_workers(device) if args.workers is None else args.workers,
+        most_rounds=args.most_rounds,
     )
 
 
@@ -159,6 +170,8 @@ def resumed(args: argparse.Namespace, asked: Settings) -> tuple[Config, Settings
         settings = replace(settings, rate=asked.rate)
     if args.dropout is not None:
         settings = replace(settings, dropout=asked.dropout)
+    if args.most_rounds is not None:
+        settings = replace(settings, most_rounds=asked.most_rounds)
     return config, settings
 
 

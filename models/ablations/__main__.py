@@ -37,11 +37,9 @@ from models.nested.judging import NestedJudge
 from models.nested.network import NestedNetwork
 from models.network import Network
 from models.note_cache import Shelves, open_shelves
-from models.precision import AUTO, faster
-from models.processes import Processes
 from models.spelling import spelled
 from models.training import Trainer
-from models.training_options import Settings, add_arguments, settings_of, shape_of
+from models.training_options import add_arguments, settings_of, shape_of
 from models.training_state import Progress
 from models.vocabulary import standard_vocabulary
 
@@ -84,22 +82,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _flat(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
+    settings = settings_of(args)
     spelling = spelling_of(args.spelling, shelves)
-    view = SpelledView(
-        args.data, args.cache or args.out / "cache", copyleft=False, spelling=spelling
-    )
-    trainer = Trainer(
-        view, replace(shape_of(args), vocabulary=spelling.size), _settings(args), out=args.out
-    )
+    view = SpelledView(shelves, spelling=spelling, most_rounds=settings.most_rounds)
+    shape = replace(shape_of(args), vocabulary=spelling.size)
+    trainer = Trainer(view, shape, settings, out=args.out)
     network = trained(trainer)
     assert isinstance(network, Network)
     return {**cost_of(trainer), **figures(SpelledJudge(network, spelling), shelves)}
 
 
 def _nested(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
-    kind = OneKeyView if args.one_key else NoteView
-    view = kind(args.data, args.cache or args.out / "cache", copyleft=False)
-    trainer = Trainer(view, shape_of(args), _settings(args), out=args.out)
+    settings = settings_of(args)
+    view = (OneKeyView if args.one_key else NoteView)(shelves, most_rounds=settings.most_rounds)
+    trainer = Trainer(view, shape_of(args), settings, out=args.out)
     assert isinstance(trainer.network, NestedNetwork)
     if args.without:
         WITHOUT[args.without](trainer.network)
@@ -108,13 +104,6 @@ def _nested(args: argparse.Namespace, shelves: Shelves) -> dict[str, Any]:
     judge: Judged = NestedJudge(network, standard_vocabulary())
     judge = OneKeyJudge(judge) if args.one_key else judge
     return {**cost_of(trainer), **figures(judge, shelves)}
-
-
-def _settings(args: argparse.Namespace) -> Settings:
-    settings = settings_of(args)
-    if settings.precision != AUTO:
-        return settings
-    return replace(settings, precision=faster(settings.device, Processes()))
 
 
 def spelling_of(name: str, shelves: Shelves) -> Spelling:

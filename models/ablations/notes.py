@@ -6,7 +6,6 @@ Knows events, windows and the network; knows no files.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from models.judged import FIELDS, Judged, Piece
 from models.nested.lookback import LOOKS
 from models.nested.network import NestedNetwork, Stage
 from models.nested.sizes import CHOICES
+from models.note_cache import Shelves
 from models.placing import PITCH, Placed
 from models.segments import Source
 
@@ -59,8 +59,8 @@ def without_phase(network: NestedNetwork) -> None:
 class OneKeyView(NoteView):
     """Everything in C major or A minor instead of in any key."""
 
-    def __init__(self, data: Path, cache: Path, *, copyleft: bool) -> None:
-        super().__init__(data, cache, copyleft=copyleft, chances=Chances(transpose=0.0))
+    def __init__(self, shelves: Shelves, *, most_rounds: float | None = None) -> None:
+        super().__init__(shelves, most_rounds=most_rounds, chances=Chances(transpose=0.0))
         for windows in (self.train, self.valid):
             windows.sources = [OneKeySource.of(source.shelf) for source in windows.sources]
 

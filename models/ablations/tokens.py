@@ -6,7 +6,6 @@ Knows windows, spellings and the network; knows no files.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from models.augment import PLAIN
 from models.evaluation.pieces import placed_of
 from models.judged import FIELDS, NotTheSame, Piece
 from models.network import Network
+from models.note_cache import Shelves
 from models.placing import Integers
 from models.spelling import spelled
 from models.vocabulary import Vocabulary, standard_vocabulary
@@ -29,8 +29,10 @@ from models.windows import LEARNT, TOKEN
 class SpelledView(TokenView):
     """`TokenView` in another spelling."""
 
-    def __init__(self, data: Path, cache: Path, *, copyleft: bool, spelling: Spelling) -> None:
-        super().__init__(data, cache, copyleft=copyleft)
+    def __init__(
+        self, shelves: Shelves, *, spelling: Spelling, most_rounds: float | None = None
+    ) -> None:
+        super().__init__(shelves, most_rounds=most_rounds)
         self.spelling = spelling
 
     def draw(self, generator: np.random.Generator, *, count: int, length: int) -> Tensor:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import mido
 import pytest
+import torch
 
 TICKS = 480
 
@@ -52,3 +53,12 @@ def fill(folder, *, pieces=12, bars=8):
 def toy():
     """`toy.midi_file`, `toy.scale` and `toy.fill`."""
     return SimpleNamespace(midi_file=midi_file, scale=scale, fill=fill)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """For small networks: more threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -14,6 +14,7 @@ import torch
 
 from models.architectures import FLAT, NESTED
 from models.feeding import SHORT_SHARE, Feed, FeedError, Steps, _unheard
+from models.note_cache import open_shelves
 from models.processes import Processes
 from models.training_state import read_settings
 
@@ -31,12 +32,12 @@ def places(tmp_path_factory, toy):
 
 @pytest.fixture(scope="module", params=[FLAT, NESTED], ids=lambda kind: kind.name)
 def view(places, request):
-    return request.param.view(*places, copyleft=False)
+    return request.param.view(open_shelves(*places))
 
 
 @pytest.fixture(scope="module")
 def notes(places):
-    return NESTED.view(*places, copyleft=False)
+    return NESTED.view(open_shelves(*places))
 
 
 def steps_of(view, *, seed=4, rank=0, size=1):

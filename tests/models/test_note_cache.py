@@ -5,11 +5,15 @@ import zipfile
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models import note_cache
+from models.architectures import NoteView
 from models.corpus import CorpusError
-from models.note_cache import open_shelves
-from models.performance import performance_of
+from models.note_cache import Shelf, Shelves, open_shelves
+from models.performance import NOTE, Performance, performance_of
+from models.placing import Bars
 from models.scores import ScoreError
 
 
@@ -103,6 +107,51 @@ def test_of_two_equal_pieces_the_one_to_test_on_stays(tmp_path, toy):
     assert sizes == {"train": 1, "valid": 0, "test": 1}
     assert found.left_out == {"a duplicate": 1}
     assert found.weights == {"a": 1.0}
+
+
+def shelves(sizes, weights):
+    """Shelves with a piece of so many notes in each training split."""
+    bars = Bars(np.array([0.0]), np.array([0]), 1)
+    by_name = {}
+    for name, size in sizes.items():
+        notes = np.zeros(size, dtype=NOTE)
+        notes["duration"] = 1.0
+        train = Shelf.of([Performance(notes=notes, bars=bars, bpm=120.0)])
+        by_name[name] = {"train": train, "valid": Shelf.of([]), "test": Shelf.of([])}
+    total = sum(weights.values())
+    return Shelves(by_name, {name: weight / total for name, weight in weights.items()}, {})
+
+
+corpora = st.integers(1, 6).flatmap(
+    lambda count: st.tuples(
+        st.lists(st.integers(1, 1000), min_size=count, max_size=count),
+        st.lists(st.floats(0.01, 1.0), min_size=count, max_size=count),
+    )
+)
+
+
+@given(corpora, st.floats(1.0, 20.0))
+def test_no_corpus_comes_round_more_often_than_is_allowed(corpora, most):
+    sizes, weights = ({str(n): part for n, part in enumerate(parts)} for parts in corpora)
+    mix = shelves(sizes, weights)
+    found = mix.weights_within(most)
+    limits = {name: most * size / sum(sizes.values()) for name, size in sizes.items()}
+    assert sum(found.values()) == pytest.approx(1)
+    assert all(share <= limits[name] * (1 + 1e-9) for name, share in found.items())
+    # What was not cut stands as it stood, each to each, and has more than before.
+    whole = [name for name in found if found[name] < limits[name] * (1 - 1e-9)]
+    assert len({round(found[name] / mix.weights[name], 6) for name in whole}) <= 1
+    assert all(found[name] >= mix.weights[name] * (1 - 1e-9) for name in whole)
+
+
+def test_rounds_are_of_the_training_alone():
+    mix = shelves({"jazz": 100, "songs": 900}, {"jazz": 0.5, "songs": 0.5})
+    mix.by_name["songs"]["valid"] = mix.by_name["songs"]["train"]
+    mix.by_name["jazz"]["valid"] = mix.by_name["jazz"]["train"]
+    view = NoteView(mix, most_rounds=2)
+    assert view.weights == pytest.approx({"jazz": 0.2, "songs": 0.8})
+    assert view.train.shares.tolist() == pytest.approx([0.2, 0.8])
+    assert view.valid.shares.tolist() == pytest.approx([0.5, 0.5])
 
 
 def test_data_without_a_piece_to_train_on_gets_one_line(tmp_path):

@@ -13,10 +13,13 @@ from safetensors.torch import save_file
 from models import training
 from models.architectures import FLAT, NESTED, architecture_of
 from models.checkpoint import load_any
+from models.note_cache import open_shelves
 from models.training import Trainer, main
 from models.training_options import MOST_WORKERS, Settings, settings_of, shape_of
 from models.training_state import read_settings
 from models.vocabulary import standard_vocabulary
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).resolve().parents[2]
 WORDS = {"vocabulary": len(standard_vocabulary())}
@@ -24,14 +27,6 @@ SHAPES = {
     "flat": FLAT.config(**WORDS, layers=1, width=32, heads=2, ffn=64, context=64),
     "nested": NESTED.config(**WORDS, layers=1, width=32, heads=2, ffn=64, chain=48, context=24),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +37,7 @@ def places(tmp_path_factory, toy):
 
 @pytest.fixture(scope="module", params=list(SHAPES))
 def view(places, request):
-    data, cache = places
-    return architecture_of(SHAPES[request.param]).view(data, cache, copyleft=False)
+    return architecture_of(SHAPES[request.param]).view(open_shelves(*places))
 
 
 def settings(**changes):
@@ -202,13 +196,14 @@ def test_the_command_trains_refuses_to_overwrite_and_resumes(
     assert "to ship it: python -m models.checkpoint" in capsys.readouterr().err
     assert main([*common, "--steps", "4"]) == 2
     assert "holds a run already; add --resume" in capsys.readouterr().err
-    anew = ["--steps", "4", "--dropout", "0", "--rate", "1e-4"]
+    anew = ["--steps", "4", "--dropout", "0", "--rate", "1e-4", "--most-rounds", "2"]
     assert main([*common, *anew, "--resume"]) == 0
     said = capsys.readouterr().err
     assert "resumed at step 2" in said
     assert "done: 4 steps" in said
     settings = read_settings(tmp_path / "run")[2]
     assert (settings["steps"], settings["dropout"], settings["rate"]) == (4, 0, 1e-4)
+    assert settings["most_rounds"] == 2
     assert settings["seed"] == 0
 
 
@@ -241,6 +236,7 @@ def test_a_run_can_begin_with_a_checkpoint(places, tmp_path, capsys, architectur
         (["--steps", "-5"], "--steps is -5"),
         (["--batch", "0"], "--batch is 0"),
         (["--dropout", "1"], "--dropout is 1.0"),
+        (["--most-rounds", "0.5"], "--most-rounds is 0.5"),
         (["--workers", "-1"], "--workers is -1"),
         (["--width", "30", "--heads", "4"], "cannot be split into 4 heads"),
     ],

@@ -19,21 +19,16 @@ from models.nested.events import COLUMNS, POSITION, encode
 from models.nested.lookback import ALL_COLUMNS, SUGGESTED_ONSET
 from models.nested.network import NestedConfig, NestedNetwork
 from models.network import Network, NetworkConfig
+from models.note_cache import open_shelves
 from models.placing import METRE_LIST, Placed
 from models.spelling import spelled
 from models.vocabulary import standard_vocabulary
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 V = standard_vocabulary()
 FOUR_FOUR = METRE_LIST.index((4, 4))
 SPELLINGS = ("remi", "merged", "byte pairs")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def placed(rows, *, bars=4):
@@ -118,7 +113,7 @@ def test_a_piece_longer_than_the_context_is_judged_to_its_end(spellings):
 def test_windows_are_spelled_and_filled(tmp_path, toy, spellings):
     data = toy.fill(tmp_path / "data", bars=40)
     spelling = spellings["byte pairs"]
-    view = SpelledView(data, tmp_path / "cache", copyleft=False, spelling=spelling)
+    view = SpelledView(open_shelves(data, tmp_path / "cache"), spelling=spelling)
     view.chances = PLAIN
     windows = view.draw(np.random.default_rng(1), count=2, length=48)
     assert windows.shape == (2, 49, 2)

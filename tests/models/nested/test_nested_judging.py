@@ -25,6 +25,8 @@ from models.nested.sampling import Choice, Place, allowed_onsets
 from models.placing import METRE_LIST, Placed
 from models.vocabulary import standard_vocabulary
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 V = standard_vocabulary()
 FOUR_FOUR = METRE_LIST.index((4, 4))
 
@@ -35,14 +37,6 @@ def network(*, context=64, seed=5):
         vocabulary=362, layers=1, width=32, heads=4, ffn=48, chain=48, context=context
     )
     return NestedNetwork(shape).eval()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def tune(bars=4, *, ends=True, metre=(4, 4)):
