@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ from engine.keys import KeysError, make_keys, needs_keys
 from engine.protocol import Cancel, Continue, Controls, FromMind, Lost, Ready, Refused
 
 ROOT = Path(__file__).parents[2]
+#: What a busy machine keeps waiting is borne; silence is given up soon by those who are to meet it.
 SOON = Patience(
-    ping_s=0.05, silence_s=0.5, loading_s=30.0, seeking_s=0.3, tick_s=0.01, backoff_s=(0.0, 0.01)
+    ping_s=0.05, silence_s=20.0, loading_s=30.0, seeking_s=0.3, tick_s=0.01, backoff_s=(0.0, 0.01)
 )
+HASTY = replace(SOON, silence_s=0.5)
 REQUEST = Continue(1, 0.0, 4.0, Controls(), 1)
 
 #: Answers every ping; says `Refused` with what else it heard.
@@ -143,7 +146,7 @@ def test_a_program_that_is_not_there_is_lost(opened: Opened) -> None:
 
 
 def test_a_mind_that_falls_silent_is_killed(opened: Opened) -> None:
-    _, told = opened(MIND_THAT_FALLS_SILENT)
+    _, told = opened(MIND_THAT_FALLS_SILENT, patience=HASTY)
     first = told.next(Ready)
     assert told.next(Lost) == Lost("the mind was silent for 0.5 s")
     assert isinstance(first, Ready) and not alive(first.pid)
@@ -151,7 +154,7 @@ def test_a_mind_that_falls_silent_is_killed(opened: Opened) -> None:
 
 
 def test_a_mind_that_stops_in_its_tracks_is_killed(opened: Opened) -> None:
-    _, told = opened(GOOD_MIND)
+    _, told = opened(GOOD_MIND, patience=HASTY)
     ready = told.next(Ready)
     assert isinstance(ready, Ready)
     os.kill(ready.pid, signal.SIGSTOP)
@@ -177,8 +180,8 @@ def test_what_is_sent_before_the_mind_is_ready_is_dropped(opened: Opened) -> Non
 
 def test_a_mind_that_takes_long_to_load_is_waited_for(opened: Opened) -> None:
     """Longer than a silence of a mind that is ready would be borne."""
-    slow = f"import time; time.sleep(2 * {SOON.silence_s})\n{GOOD_MIND}"
-    client, told = opened(slow)
+    slow = f"import time; time.sleep(2 * {HASTY.silence_s})\n{GOOD_MIND}"
+    client, told = opened(slow, patience=HASTY)
     told.next(Ready)
     assert client.restarts == 0
 

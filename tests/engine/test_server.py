@@ -77,7 +77,7 @@ class Told:
 def test_it_answers_is_superseded_dies_and_comes_back(checkpoint: Path) -> None:
     told = Told()
     command = mind_command("--checkpoint", str(checkpoint))
-    patience = Patience(tick_s=0.01)
+    patience = Patience(tick_s=0.01, silence_s=TIMEOUT_S)
     with MindClient(receive=told.said.put, command=command, patience=patience) as client:
         (ready,) = told.until(Ready)
         assert isinstance(ready, Ready) and ready.model == "tiny" and ready.parameters > 10_000
