@@ -20,6 +20,7 @@ from daemon.take.take import differences, take_of
 from engine.protocol import Continue, Prompt, Ready, ToMind
 
 NS_PER_MS = 1_000_000
+AN_HOUR_NS = 3_600_000 * NS_PER_MS
 C_ON, C_OFF, E_ON = b"\x90\x3c\x50", b"\x80\x3c\x00", b"\x90\x40\x50"
 
 Eventually = Callable[..., None]
@@ -55,7 +56,7 @@ def test_a_nearer_message_does_not_wait_for_a_farther_one(eventually: Eventually
     wire = Wire()
     output = wire.output()
     output.open()
-    output.plan(time.monotonic_ns() + 3600 * 1000 * NS_PER_MS, C_ON)
+    output.plan(time.monotonic_ns() + AN_HOUR_NS, C_ON)
     output.plan(time.monotonic_ns() + 5 * NS_PER_MS, E_ON)
     eventually(lambda: wire.messages == [E_ON])
     output.close()
@@ -68,11 +69,13 @@ def test_release_all_is_at_once_and_forgets_what_was_planned(eventually: Eventua
     output.open()
     output.plan(0, C_ON)
     eventually(lambda: wire.messages == [C_ON])
-    output.plan(time.monotonic_ns() + 20 * NS_PER_MS, E_ON)
+    due_ns = time.monotonic_ns() + 500 * NS_PER_MS
+    output.plan(due_ns, E_ON)
     output.release_all()
     assert wire.messages == [C_ON, C_OFF]
+    output.plan(due_ns + NS_PER_MS, C_ON)
+    eventually(lambda: wire.messages == [C_ON, C_OFF, C_ON], "and no other note before")
     output.close()
-    assert wire.messages == [C_ON, C_OFF]
 
 
 def test_an_output_that_was_never_opened_can_be_closed() -> None:
@@ -86,10 +89,10 @@ def test_an_output_that_was_never_opened_can_be_closed() -> None:
 def test_who_has_work_to_do_gives_way_to_what_is_about_to_leave() -> None:
     wire = Wire()
     output = wire.output()
-    output.plan(time.monotonic_ns() + 3600 * 1000 * NS_PER_MS, C_ON)
+    output.plan(time.monotonic_ns() + AN_HOUR_NS, C_ON)
     began_ns = time.monotonic_ns()
     output.give_way()
-    assert time.monotonic_ns() - began_ns < 50 * NS_PER_MS, "there is time enough"
+    assert time.monotonic_ns() - began_ns < 5_000 * NS_PER_MS, "there is time enough"
     due_ns = time.monotonic_ns() + NEAR_NS // 2
     output.plan(due_ns, E_ON)
     output.give_way()
@@ -103,21 +106,21 @@ def test_what_sounds_late_leaves_early(eventually: Eventually) -> None:
     output = OutputThread(
         send=lambda _: left_ns.append(time.monotonic_ns()),
         sent=wire.sent.append,
-        latency_ns=200 * NS_PER_MS,
+        latency_ns=AN_HOUR_NS,
     )
     output.open()
-    due_ns = time.monotonic_ns() + 220 * NS_PER_MS
+    due_ns = time.monotonic_ns() + AN_HOUR_NS + 20 * NS_PER_MS
     output.plan(due_ns, C_ON)
     eventually(lambda: wire.sent)
     output.close()
-    assert due_ns - 200 * NS_PER_MS <= left_ns[0] < due_ns
+    assert due_ns - AN_HOUR_NS <= left_ns[0] < due_ns
     assert wire.sent[0].due_ns == due_ns <= wire.sent[0].sent_ns
 
 
 class Daemon:
-    """A runtime that lives in a thread; two beats at 400 bpm to a bar, one bar each."""
+    """A runtime that lives in a thread; two beats at 200 bpm to a bar, one bar each."""
 
-    config = SessionConfig(settings=Settings(bars=1, bpm=400.0), meter=(2, 4), clock="internal")
+    config = SessionConfig(settings=Settings(bars=1, bpm=200.0), meter=(2, 4), clock="internal")
 
     def __init__(self, path: Path, ports: PortsConfig | None = None) -> None:
         self.path = path
@@ -197,7 +200,7 @@ def test_behind_slow_ports_the_music_is_where_it_is_played_and_heard(
     journal = read_journal(daemon.path)
     assert differences(journal) == []
     first = next(sent for sent in journal.sent if is_on(sent.message))
-    assert first.due_ns == arrived_ns + (-20 + 2 * 150) * NS_PER_MS, "two beats after the key"
+    assert first.due_ns == arrived_ns + (-20 + 2 * 300) * NS_PER_MS, "two beats after the key"
     left_ns = daemon.left_ns[0] + 60 * NS_PER_MS
     assert first.due_ns <= first.sent_ns <= left_ns
 
@@ -226,7 +229,7 @@ def test_the_state_is_there_from_the_start_and_its_beat_goes_on(
     with daemon.living():
         eventually(lambda: daemon.runtime.command("state", ()))
         state = daemon.runtime.command("state", ())
-        assert state == ("trade", "idle", 1, 400.0, 0, "loading", "internal", 0.0)
+        assert state == ("trade", "idle", 1, 200.0, 0, "loading", "internal", 0.0)
         daemon.play(C_ON)
         eventually(lambda: daemon.runtime.command("state", ())[4] == 1)
         first = daemon.runtime.command("state", ())[-1]

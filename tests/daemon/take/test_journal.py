@@ -257,7 +257,9 @@ with JournalWriter(path, session=SessionConfig(), started="", trouble=print) as 
 """
 
 
-def test_a_take_survives_its_process_being_killed(tmp_path: Path) -> None:
+def test_a_take_survives_its_process_being_killed(
+    tmp_path: Path, eventually: Callable[..., None]
+) -> None:
     """While the process lives the journal is its own; afterwards it is found."""
     path = tmp_path / "take.journal"
     with subprocess.Popen(
@@ -266,10 +268,7 @@ def test_a_take_survives_its_process_being_killed(tmp_path: Path) -> None:
         try:
             assert player.stdout is not None
             assert player.stdout.readline() == "playing\n"
-            deadline_s = time.monotonic() + 1.0
-            while not read_journal(path).entries:
-                assert time.monotonic() < deadline_s
-                time.sleep(0.01)
+            eventually(lambda: read_journal(path).entries)
             assert list(takes.unfinished(tmp_path)) == []
         finally:
             player.send_signal(signal.SIGKILL)
