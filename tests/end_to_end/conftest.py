@@ -59,7 +59,10 @@ def brisk_jack_server(
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint that knows nothing: its notes are random, on the grid, and cost little."""
+    """A checkpoint that knows nothing: its notes are random, on the grid, and cost little.
+
+    One thing is sure of them: there are some in each bar.
+    """
     return random_checkpoint(tmp_path_factory.mktemp("mind") / "tiny.safetensors", layers=1)
 
 
@@ -70,7 +73,9 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def random_checkpoint(path: Path, *, layers: int) -> Path:
-    """Write a network as it is before it has learned anything."""
+    """Write a network as it is before it has learned anything, but that it is loath to go on to the
+    next bar: as if of all that may follow, this were a thousand times less likely.
+    """
     import torch
 
     from models.checkpoint import Checkpoint, save_checkpoint
@@ -82,7 +87,11 @@ def random_checkpoint(path: Path, *, layers: int) -> Path:
     shape = NetworkConfig(
         vocabulary=len(words), layers=layers, width=64, heads=2, ffn=96, context=512
     )
-    save_checkpoint(path, Checkpoint(Network(shape), words, {}))
+    network = Network(shape)
+    with torch.no_grad():  # the embedding is the output, too, and one of its numbers can be a bias
+        network.embedding.weight[:, 0] = 1.0
+        network.embedding.weight[words.bar, 0] = 0.1
+    save_checkpoint(path, Checkpoint(network, words, {}))
     return path
 
 
