@@ -1,7 +1,9 @@
 """The folder of takes while Segue plays: marked stretches, and two Segues that share it."""
 
 import mido
-from stage import Grid, eventually, tune
+from stage import Musician, Segue, eventually, tune
+
+from daemon.interface.events import MidiIn
 
 BPM = 180
 
@@ -9,17 +11,27 @@ BPM = 180
 def test_a_marked_stretch_becomes_a_file_while_the_music_goes_on(segue, musician, tmp_path):
     daemon = segue("--bpm", str(BPM), "--mode", "off", takes=tmp_path)
     player = musician("keys", daemon)
-    player.play(tune("C4 D4 E4 F4 G4 A4 B4 C5"), bpm=BPM)
-    grid = Grid(player, bpm=BPM)
-    grid.await_beat(3.9)
+    play(player, "C4 D4 E4 F4", daemon)
     daemon.command("take/record")
-    grid.await_beat(6.9)
+    play(player, "G4 A4 B4", daemon)
     daemon.command("take/stop")
+    play(player, "C5", daemon)
     written = daemon.await_line("take written: ").removeprefix("take written: ")
     assert daemon.ended is None
     (track,) = (t for t in mido.MidiFile(written).tracks if t.name == "player")
     assert [m.note for m in track if m.type == "note_on" and m.velocity] == [67, 69, 71]
     assert daemon.stop() == 0
+
+
+def play(player: Musician, names: str, daemon: Segue) -> None:
+    """Play, until Segue has heard all of it."""
+    come = came_in(daemon) + 2 * len(names.split())
+    player.play(tune(names), bpm=BPM)
+    eventually(lambda: came_in(daemon) == come, names)
+
+
+def came_in(daemon: Segue) -> int:
+    return sum(isinstance(entry, MidiIn) for entry in daemon.journal.entries)
 
 
 def test_two_that_share_a_folder_leave_each_others_takes_alone(segue, musician, tmp_path):
