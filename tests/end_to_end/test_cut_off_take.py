@@ -55,15 +55,16 @@ def held_and_steady() -> Score:
 
 
 def crash(daemon: Segue, player: Musician) -> Crash:
-    """Play until Segue sounds, a little longer than may be lost, and kill it while it sounds."""
+    """Play until Segue sounds, a little longer than may be lost, and kill it as it strikes."""
     already_played, already_heard = len(player.played), len(player.heard)
     player.play(held_and_steady(), bpm=BPM)
     eventually(lambda: len(player.played) > already_played + 8, "a bar")
     daemon.command("takeover")
     eventually(lambda: sounding(player.heard), "a note of the answer")
     time.sleep(MOST_LOST_S + 0.5)
-    eventually(lambda: sounding(player.heard), "a note of the answer")
     mind_pid, journal = daemon.mind_pid(), daemon.journal_path
+    struck = len(ons(player.heard))
+    player.await_heard(struck + 1, "a note that has just begun")
     daemon.kill()
     killed_ns = time.monotonic_ns()
     eventually(lambda: not command_line(mind_pid), "the mind ends with its player")
@@ -105,9 +106,9 @@ def crashes(segue, musician, tmp_path_factory) -> list[Crash]:
     two = crash(second, player)
     third: Segue = segue(*options, takes=takes)
     player.wire(third)
-    already = len(player.heard)
+    already, keys = len(player.heard), len(ons(player.played))
     player.play(tune("C4 E4 G4 C5"), bpm=BPM)
-    eventually(lambda: ons(player.played)[-1].message[1] == 72, "the first keys")
+    eventually(lambda: len(ons(player.played)) == keys + 4, "the first keys")
     third.command("takeover")
     eventually(lambda: ons(player.heard[already:]), "a note of the answer")
     before = player.heard[: player.heard.index(ons(player.heard[already:])[0])]
