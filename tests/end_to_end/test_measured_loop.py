@@ -14,6 +14,7 @@ from stage import Musician
 
 from daemon.interface.config import Config
 from daemon.take.takes import segue_command
+from tests.conftest import JackServer
 
 
 def calibrate(*options: str) -> subprocess.Popen[str]:
@@ -25,12 +26,11 @@ def calibrate(*options: str) -> subprocess.Popen[str]:
     )
 
 
-def wire_when_it_waits(process: subprocess.Popen[str]) -> str:
+def wire_when_it_waits(process: subprocess.Popen[str], jack_server: JackServer) -> str:
     """Connect the two ports that the waiting line names; return the line."""
     assert process.stderr is not None
     line = process.stderr.readline()
-    out, into = re.findall("'(.*?)'", line)
-    subprocess.run(["jack_connect", out, into], check=True)
+    jack_server.connect(*re.findall("'(.*?)'", line))
     return line
 
 
@@ -43,18 +43,18 @@ class Measured:
     stood_still_ms: float
 
 
-def measure(watch: Musician) -> Measured:
+def measure(watch: Musician, jack_server: JackServer) -> Measured:
     begin_ns = time.monotonic_ns()
     process = calibrate("--notes", "20", "--json")
-    waited = wire_when_it_waits(process)
+    waited = wire_when_it_waits(process, jack_server)
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     return Measured(waited, json.loads(stdout), watch.stood_still_ms(begin_ns))
 
 
-def test_a_loop_through_jack_takes_a_few_periods(musician):
+def test_a_loop_through_jack_takes_a_few_periods(musician, jack_server):
     watch = musician("watch")
-    measured = play_until_steady(lambda: measure(watch), limit_ms=LATE_MS)
+    measured = play_until_steady(lambda: measure(watch, jack_server), limit_ms=LATE_MS)
     assert "waiting from 'Segue Out:Segue Out' to 'Segue In:Segue In'" in measured.waited
     figures = in_time(measured, limit_ms=LATE_MS).figures
     assert (figures["notes"], figures["lost"]) == (20, 0)
@@ -68,10 +68,9 @@ def test_a_loop_through_jack_takes_a_few_periods(musician):
     }
 
 
-@pytest.mark.usefixtures("jack_server")
-def test_its_lines_can_be_copied_into_a_configuration():
+def test_its_lines_can_be_copied_into_a_configuration(jack_server):
     process = calibrate("--notes", "3", "--split", "output")
-    wire_when_it_waits(process)
+    wire_when_it_waits(process, jack_server)
     stdout, _ = process.communicate(timeout=60)
     (lines,) = re.findall(r"^\[ports\]\n(?:\w+ = .*\n)+", stdout, re.MULTILINE)
     ports = Config.from_table(tomllib.loads(lines)).ports
