@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -26,8 +27,14 @@ class PaperLink:
         self.enabled = False
         self.start_stop_sync_enabled = False
         self.playing = False
-        self.num_peers = 1
+        self.peers = 1
+        self.asked = 0  # how often it was for its peers
         self.made.append(self)
+
+    @property
+    def num_peers(self) -> int:
+        self.asked += 1
+        return self.peers
 
     @property
     def beat(self) -> float:
@@ -82,16 +89,20 @@ def test_a_report_is_stamped_where_its_beat_was_read(paper: type[PaperLink]) -> 
             assert beat == pytest.approx(t_ns / 1e9 * 97.0 / 60, abs=0.002)
 
 
-def test_without_a_peer_it_says_nothing(paper: type[PaperLink]) -> None:
+def test_without_a_peer_it_says_nothing(
+    paper: type[PaperLink], eventually: Callable[..., None]
+) -> None:
     listener = Listener()
     with bridge(listener):
         listener.more()
-        paper.made[0].num_peers = 0
-        time.sleep(0.1)
+        (link,) = paper.made
+        link.peers = 0
+        asked = link.asked
+        eventually(lambda: link.asked > asked + 1)  # what was under way is over
         already = len(listener.reports)
-        time.sleep(0.1)
+        eventually(lambda: link.asked > asked + 5)
         assert len(listener.reports) == already
-        paper.made[0].num_peers = 2
+        link.peers = 2
         listener.more()
 
 
