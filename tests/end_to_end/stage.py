@@ -9,6 +9,7 @@ Knows processes, lines and MIDI messages. What has to be heard is the tests' bus
 """
 
 import json
+import math
 import os
 import signal
 import socket
@@ -29,13 +30,17 @@ from bridges.control import BridgeError, Reply
 from bridges.zeromq import request
 from daemon.cli.progress import NOTE_NAMES, note_name
 from daemon.take.journal import Journal, read_journal
+from daemon.take.take import take_of
 from daemon.take.takes import segue_command
+from engine.meter import BEAT_TOLERANCE
 
 JACK_PLAYER = Path(__file__).with_name("jack_player.py")
 ROOT = Path(__file__).resolve().parents[2]
 NS_PER_S = 1_000_000_000
 #: Far beyond what anything here takes; a machine that trains beside the tests is slow.
 PATIENCE_S = 60.0
+#: So far beside its bar a note may be heard, in beats: a clock can be read a tick off, and ripples.
+BESIDE = 0.1
 STATE = ("mode", "phase", "bars", "bpm", "playing", "mind", "clock", "beat")
 
 Score = list[tuple[float, bytes]]  # (beat, message)
@@ -402,6 +407,28 @@ class Grid:
 def between(events: Iterable[Event], grid: Grid, start: float, end: float) -> list[Event]:
     """The events from beat `start` to before beat `end`."""
     return [event for event in events if start <= grid.beat(event) < end]
+
+
+def first_of_bars(beats: Sequence[float], *, bar_beats: float = 4.0) -> list[int]:
+    """Of notes of one voice, in order: the number of each that is the first of its bar.
+
+    It may come a little early, and the last of the bar before a little after its end.
+    """
+    found: list[int] = []
+    line = -math.inf
+    for number, beat in enumerate(beats):
+        if not line - BESIDE <= beat < line + bar_beats + BESIDE:
+            line = (beat + BESIDE) // bar_beats * bar_beats
+            found.append(number)
+    return found
+
+
+def bars_of_segue(journal: Journal, *, bar_beats: float = 4.0) -> set[int]:
+    """The bars that Segue has put notes in, counted from 0, by its journal.
+
+    What it has put on the last place of a bar may be heard in the next one, on a busy machine.
+    """
+    return {int(note.onset / bar_beats + BEAT_TOLERANCE) for note in take_of(journal).segue}
 
 
 def child_of(pid: int, part: str) -> int:

@@ -6,16 +6,33 @@ neither answer itself nor give way to itself.
 
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
+from math import ceil
 from pathlib import Path
 from statistics import median
 
 import mido
 import pytest
 from host_time import LATE_MS, in_time, play_until_steady
-from stage import Event, Grid, Musician, Segue, between, eventually, faults, ons, sounding, tune
+from stage import (
+    NS_PER_S,
+    Event,
+    Grid,
+    Musician,
+    Segue,
+    bars_of_segue,
+    between,
+    eventually,
+    faults,
+    ons,
+    sounding,
+    tune,
+)
 
-from daemon.interface.events import MidiIn
+from daemon.interface.events import MidiIn, StateChanged
 from daemon.interface.messages import is_on
+from daemon.take.journal import Journal
+from daemon.take.take import replay, take_of
 
 BPM = 120.0
 BAR = 4.0  # beats
@@ -25,7 +42,6 @@ EIGHTHS = "C4 D4 E4 F4 G4 A4 B4 C5 " * 4
 KEY, RELEASE = "905450", "805440"
 #: An entry may be heard a little before its line, and what was on its way a little after an end.
 NEAR = 0.15  # beats
-STEPS = 12  # a beat
 #: A note is on its way for a period or two; what a busy machine adds in the median.
 PERIODS, MARGIN_MS = 2, 4.0
 
@@ -37,15 +53,28 @@ class Comeback:
     give_way: str
     grid: Grid
     heard: list[Event]
-    key: Event
-    phase: str  # at his return
-    ended: float  # the beat at which it was his turn again, or a little later
+    journal: Journal
     stood_still_ms: float  # JACK, at the worst
 
     @property
     def back(self) -> float:
-        """The beat at which he came back."""
-        return self.grid.beat(self.key)
+        """The beat at which he came back, as Segue counts."""
+        keys = [e.t_ns for e in self.journal.entries if isinstance(e, MidiIn) and is_on(e.message)]
+        return (keys[4] - keys[0]) * BPM / (60 * NS_PER_S)
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases of the conversation, as it went from one to the next."""
+        effects = [effect for _, effect in replay(self.journal.session, self.journal.entries)]
+        told = [effect.phase for effect in effects if isinstance(effect, StateChanged)]
+        return [phase for phase, _ in groupby(told)]
+
+    @property
+    def turn(self) -> tuple[float, float]:
+        """The beats at which Segue's answer began, and at which it was his turn again."""
+        begun, ended, *_ = take_of(self.journal).handovers
+        assert (begun.voice, ended.voice) == ("segue", "player")
+        return begun.beat, ended.beat
 
 
 @pytest.fixture(scope="module", params=["beat", "along"])
@@ -70,55 +99,37 @@ def come_back(give_way: str, daemon: Segue, player: Musician) -> Comeback:
     grid.await_beat(grid.beat(begun) + 2.3)  # a third of a beat after a line
     player.play_now(KEY)
     eventually(lambda: len(ons(player.played)) == 5, "he is back")
-    phase = await_phase_after(daemon, "answering")
     grid.await_beat(grid.now() + 0.5)
     player.play_now(RELEASE)
-    await_phase_after(daemon, "yielding")
-    ended = grid.now()
+    eventually(lambda: daemon.state().get("phase") not in (None, "answering", "yielding"), "silent")
     daemon.command("handback")  # after such a rest he would be answered again
-    grid.await_beat(ended + 1)
+    grid.await_beat(grid.now() + 1)
     stood_still_ms = player.stood_still_ms(begin_ns)
     assert daemon.stop() == 0
     player.leave()
-    key = ons(player.played)[-1]
-    return Comeback(give_way, grid, list(player.heard), key, phase, ended, stood_still_ms)
-
-
-def await_phase_after(daemon: Segue, phase: str) -> str:
-    """The phase that follows `phase`."""
-    found: list[str] = []
-
-    def look() -> bool:
-        found[:] = [daemon.state().get("phase", phase)]
-        return found[0] != phase
-
-    eventually(look, f"something after {phase}")
-    return found[0]
+    return Comeback(give_way, grid, list(player.heard), daemon.journal, stood_still_ms)
 
 
 def test_segue_yields_when_the_player_comes_back(comeback):
-    assert comeback.phase == "yielding"
-    assert ons(between(comeback.heard, comeback.grid, 0, comeback.back))
+    assert comeback.phases[comeback.phases.index("answering") + 1] == "yielding"
+    assert comeback.turn[0] < comeback.back
 
 
 def test_it_ends_with_the_beat_or_plays_its_turn_out(comeback):
-    comeback = in_time(comeback, limit_ms=LATE_MS)
-    end = comeback.back // 1 + 1
-    after = ons(between(comeback.heard, comeback.grid, end + NEAR, comeback.ended + 1))
-    if comeback.give_way == "beat":
-        assert comeback.ended < end + 1
-        assert after == []
-    else:
-        assert comeback.ended >= end + 1
-        assert after
+    begun, ended = comeback.turn
+    with_the_beat = comeback.back // 1 + 1
+    whole_turn = ceil(begun / BAR) * BAR + 2 * BAR
+    assert ended == (with_the_beat if comeback.give_way == "beat" else whole_turn)
+    notes = [note.onset for note in take_of(comeback.journal).segue]
+    assert min(notes) == pytest.approx(begun)
+    assert max(notes) < ended
+    assert comeback.give_way == "beat" or max(notes) > with_the_beat
 
 
 def test_nothing_sounds_when_it_is_the_players_turn(comeback):
     assert faults(comeback.heard) == []
-    until = between(
-        comeback.heard, comeback.grid, 0, in_time(comeback, limit_ms=LATE_MS).ended + NEAR
-    )
-    assert not sounding(until)
+    end = in_time(comeback, limit_ms=LATE_MS).turn[1] + NEAR
+    assert not sounding(between(comeback.heard, comeback.grid, 0, end))
 
 
 @dataclass
@@ -172,23 +183,15 @@ def handovers(daemon: Segue) -> list[tuple[str, float]]:
 
 
 def test_segue_follows_from_the_second_bar_until_a_bar_after_the_player(followed):
-    followed = in_time(followed, limit_ms=LATE_MS)
     assert followed.turns == [("Segue", BAR), ("player", 5 * BAR)]
-    beats = [on_the_grid(followed.grid.beat(strike)) for strike in ons(followed.player.heard)]
-    assert {beat // BAR for beat in beats} == {1, 2, 3, 4}
+    assert bars_of_segue(followed.daemon.journal) == {1, 2, 3, 4}
 
 
 def test_what_it_plays_along_lies_on_the_grid(followed):
     followed = in_time(followed, limit_ms=LATE_MS)
     beats = [followed.grid.beat(strike) for strike in ons(followed.player.heard)]
-    off_ms = [abs(beat - on_the_grid(beat)) * 60_000 / BPM for beat in beats]
+    off_ms = [abs(beat - round(beat * 12) / 12) * 60_000 / BPM for beat in beats]
     assert median(off_ms) <= PERIODS * followed.player.period_ms + MARGIN_MS, off_ms
-
-
-def on_the_grid(beat: float) -> float:
-    """The place that a note heard at `beat` was meant for: the last of a bar is 42 ms from its
-    line, and is not the next bar's."""
-    return round(beat * STEPS) / STEPS
 
 
 def test_nothing_sounds_after_it_has_followed(followed):

@@ -20,6 +20,7 @@ from stage import (
     Grid,
     Musician,
     Segue,
+    bars_of_segue,
     between,
     eventually,
     faults,
@@ -143,8 +144,7 @@ def test_what_was_due_lies_exactly_on_the_grid(trade):
 
 
 def test_segue_plays_in_its_turns_alone(trade):
-    in_turn = sum(len(strikes) for _, strikes in in_time(trade, limit_ms=LATE_MS).turns)
-    assert in_turn == len(ons(trade.heard))
+    assert bars_of_segue(trade.journal) == {2 * number + 1 for number in range(TURNS)}
 
 
 def test_nothing_of_segue_sounds_when_the_turn_is_over(trade):
