@@ -97,10 +97,6 @@ class Chain(ABC):
         self._go_on(KEY_STAGE, entries_of_where(row, keys))
         return self._with_gates(KEY_STAGE, keys)
 
-    def worn(self) -> set[int]:
-        """Keys with which a passage would come a third time, behind `say_where`."""
-        return self._past.worn(self._note_keys, self._note_time)
-
     def say_key(self, key: int) -> Logits:
         """Logits of the note's length."""
         lengths, self._note_forces = self._past.say_key(self._note_time, key, self._note_keys)

@@ -1,7 +1,7 @@
 """An answer by a network that takes a note at a time: row by row, each field masked.
 
-Knows the grammar of rows, the sampler and the chain that says a row; what it shares with other
-answers is in engine/answer.py.
+Knows the grammar of rows, the sampler, the chain that says a row and what is worn out; what it
+shares with other answers is in engine/answer.py.
 """
 
 from engine.answer import Answer
@@ -11,11 +11,9 @@ from engine.protocol import Continue, Note
 from engine.rows import NoteBackend, Row, Rows
 from engine.sampling import Sampler
 from engine.tokens import Placed, Tokenizer
+from engine.wear import Wear
 from engine.window import Costs, Window
 
-#: Nats that a key loses with which a passage would come a third time. What repeats makes repetition
-#: likelier at each turn, in music as in a network, and a person tires of it.
-WEAR = 4.0
 #: How much of the temperature keys are chosen with. Which note comes is where people repeat
 #: themselves to the letter, and where a stray one is heard; when and how long is not.
 KEY_WARMTH = 0.8
@@ -61,13 +59,17 @@ class NoteAnswer(Answer[Row]):
     def _enter(self, window: Window) -> list[Row]:
         """As far as the last rest before the first note."""
         bar = self._grammar.bar.number
-        self._rows = _written(window, self._tokenizer, bar)
-        self._rows.lead_to(bar)
-        return self._rows.rows
+        rows = _written(window, self._tokenizer, bar)
+        rows.lead_to(bar)
+        return self._begin(rows)
 
     def _resume(self, window: Window) -> list[Row]:
-        self._rows = _written(window, self._tokenizer, 0)
-        return self._rows.rows
+        return self._begin(_written(window, self._tokenizer, 0))
+
+    def _begin(self, rows: Rows) -> list[Row]:
+        """Go on behind these rows."""
+        self._rows, self._wear = rows, Wear(rows.rows)
+        return rows.rows
 
     def _choose(self, logits: Logits) -> Note | None:
         grammar = self._grammar
@@ -76,7 +78,7 @@ class NoteAnswer(Answer[Row]):
             if grammar.finished:
                 return None
             if grammar.rested:
-                self._cache.extend(self._rows.rest(1))
+                self._add(self._rows.rest(1))
                 return None
         self._entered = True
         return self._say_note()
@@ -87,8 +89,8 @@ class NoteAnswer(Answer[Row]):
         bar, (first_pitch, first_duration, first_velocity) = grammar.bar, self._first
         where = self._rows.where(bar.number, grammar.step)
         keys = chain.say_where(where)
-        for worn in chain.worn():
-            keys[worn] -= WEAR
+        for worn, nats in self._wear.of(where.time).items():
+            keys[worn] -= nats
         key = choose(keys, grammar.keys(), warmth=KEY_WARMTH)
         grammar.take_key(key)
         length = choose(chain.say_key(key), ANY_LENGTH)
@@ -101,10 +103,13 @@ class NoteAnswer(Answer[Row]):
             first_velocity + force,
         )
         note, placed = self._sound(bar, said)
-        row = self._rows.write(where, key, placed.duration - first_duration, force)
-        self._cache.extend(row)
+        self._add(self._rows.write(where, key, placed.duration - first_duration, force))
         self._make_room()
         return note
+
+    def _add(self, row: Row) -> None:
+        self._cache.extend(row)
+        self._wear.hear(row)
 
 
 def _written(window: Window, tokenizer: Tokenizer, entry_bar: int) -> Rows:

@@ -52,9 +52,6 @@ class NoteBackend(Fed[Row], Protocol):
     def say_where(self, row: Row) -> Logits:
         """Where the next note falls, of which nothing else counts; logits of its key."""
 
-    def worn(self) -> set[int]:
-        """Keys with which a passage would come a third time, behind `say_where`."""
-
     def say_key(self, key: int) -> Logits:
         """Logits of the note's length."""
 

@@ -72,11 +72,6 @@ class TorchNoteBackend:
             said = self._network.say_onset(self._stream, self._next, self._next[DELTA])
         return self._stage(KEY_STAGE, said, SAID_KEY)
 
-    def worn(self) -> set[int]:
-        """Keys with which a passage would come a third time, behind `say_where`."""
-        suggested = tuple(looks(self._next, SAID_KEY).tolist())
-        return self._past.worn(suggested, int(self._next[TIME]))
-
     def say_key(self, key: int) -> Logits:
         """Logits of the note's length."""
         self._tell(KEY, (key,))

@@ -55,7 +55,6 @@ Ints: TypeAlias = tuple[int, ...]
 _Row: TypeAlias = Sequence[int]  # the columns of an event at least
 
 _NOTHING: tuple[Ints, Ints, Ints] = (NO_ONSET,) * LOOKS, (NO_KEY,) * LOOKS, (0,) * LOOKS
-_NEVER: Ints = (0,) * len(LAGS)
 _NOTHING_SAID = ((NO_KEY,) * LOOKS, (NO_LENGTH,) * LOOKS, (NO_FORCE,) * LOOKS)
 #: By metre: how many steps each lag is; 0 from START, which has no bar.
 _BACKS = tuple(tuple(lag * steps for lag in LAGS) for steps in BAR_LENGTHS)
@@ -73,8 +72,7 @@ class Lookback:
         self._rows: list[_Row] = []
         self._codes: list[int] = []  # place and key of each row
         self._exact, self._shaped = _Passages(PASSAGE), _Passages(SHAPE)
-        self._since = _NEVER  # of each look so many bars ago: when its run began
-        self._before: list[tuple[Ints, Ints, Ints, Ints]] = []  # what was so before each row
+        self._before: list[tuple[Ints, Ints, Ints]] = []  # what was so before each row
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -87,7 +85,7 @@ class Lookback:
     def hear(self, row: _Row) -> None:
         """Take the next row; the first is START."""
         rows, last = self._rows, self._rows[-1] if self._rows else None
-        self._before.append((self.onsets, self.keys, self.runs, self._since))
+        self._before.append((self.onsets, self.keys, self.runs))
         rows.append(row)
         time, key = row[TIME], row[KEY]
         if last is None:
@@ -99,35 +97,19 @@ class Lookback:
         delta = time - last[TIME]
         self._exact.hear(delta * _SPAN + key)
         self._shaped.hear((2 * delta + 1) * _SPAN + key - last[KEY])
-        onsets, keys, runs = zip(*self._lags(row), *self._matches(row), strict=True)
-        self._since = tuple(
-            since if run > 1 else time for since, run in zip(self._since, runs, strict=False)
-        )
-        self.onsets, self.keys, self.runs = onsets, keys, runs
+        said = zip(*self._lags(row), *self._matches(row), strict=True)
+        self.onsets, self.keys, self.runs = said
 
     def rewind(self, length: int) -> None:
         """Forget all rows but the first `length`; ValueError for more than there are."""
         if not 0 <= length <= len(self._rows):
             raise ValueError(f"cannot rewind {len(self._rows)} rows to {length}")
         if length < len(self._rows):
-            self.onsets, self.keys, self.runs, self._since = self._before[length]
+            self.onsets, self.keys, self.runs = self._before[length]
             for all_of in (self._rows, self._codes, self._before):
                 del all_of[length:]
             self._exact.rewind(length)
             self._shaped.rewind(length)
-
-    def worn(self, suggested: Ints, time: int) -> set[int]:
-        """The keys, of those that `say_onset` returned, with which a passage comes a third time.
-
-        A look so many bars ago that has been right for longer than that foretells what has been
-        played twice already.
-        """
-        backs = _BACKS[self._rows[-1][METRE]]
-        return {
-            key
-            for key, run, since, back in zip(suggested, self.runs, self._since, backs, strict=False)
-            if key < KEYS and run and time - since >= back
-        }
 
     def say_onset(self, onset: int, time: int) -> Ints:
         """The key that each look suggests for a note at this onset and time."""

@@ -102,9 +102,6 @@ class TimedNotes(Timed):
     def say_where(self, row: Row) -> Logits:
         return self._said(self._backend.say_where, row)
 
-    def worn(self) -> set[int]:
-        return self._backend.worn()
-
     def say_key(self, key: int) -> Logits:
         return self._said(self._backend.say_key, key)
 

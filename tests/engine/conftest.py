@@ -71,9 +71,6 @@ class HashNoteBackend(HashBackend):
     def say_where(self, row: Row) -> Logits:
         return self._say((row.onset, *row[4:]), KEYS)
 
-    def worn(self) -> set[int]:
-        return set()
-
     def say_key(self, key: int) -> Logits:
         return self._say((key,), LENGTHS)
 

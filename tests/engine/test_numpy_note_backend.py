@@ -58,7 +58,6 @@ def test_it_says_what_the_reference_says(network: NestedNetwork, weights: dict[s
             expected = backend_says(reference)
             np.testing.assert_allclose(backend_says(ours), expected, atol=TOLERANCE, rtol=TOLERANCE)
             assert expected.std() > 0.5  # the comparison is about something
-            assert ours.worn() == reference.worn()
 
 
 def test_after_a_rewind_the_logits_are_those_of_a_cold_cache(weights: dict[str, Any]) -> None:

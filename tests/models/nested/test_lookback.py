@@ -1,6 +1,5 @@
 """What the past suggests: laws of models/nested/lookback.py, and a tune that comes again."""
 
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -151,26 +150,3 @@ def test_a_suggestion_can_be_said(notes):
 def test_more_than_there_is_cannot_be_kept():
     with pytest.raises(ValueError, match="cannot rewind 0 rows to 1"):
         Lookback().rewind(1)
-
-
-def test_a_bar_is_worn_when_it_comes_a_third_time():
-    rows = piece(repeated(times=3), bars=4)
-    past = Lookback()
-    worn = []
-    for row, following in pairwise(rows):
-        past.hear(row)
-        suggested = past.say_onset(following[ONSET], following[TIME])
-        worn.append(past.worn(suggested, following[TIME]))
-    # The second bar is foretold from its second note on, so a bar later the third one is worn.
-    assert worn[: 2 * len(BAR) + 1] == [set()] * (2 * len(BAR) + 1)
-    third = [row[KEY] for row in rows[2 * len(BAR) + 2 :]]
-    assert worn[2 * len(BAR) + 1 :] == [{key} for key in third]
-
-
-def test_what_goes_on_otherwise_is_not_worn():
-    rows = piece(repeated(shift=2, times=6), bars=7)
-    past = Lookback()
-    for row, following in pairwise(rows):
-        past.hear(row)
-        suggested = past.say_onset(following[ONSET], following[TIME])
-        assert not past.worn(suggested, following[TIME])
