@@ -8,12 +8,14 @@ at the same places, whom the training set does not hold either.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.judged import BAR, PITCH, STEP, Piece
+from models.judged import BAR, PITCH, STEP, TICKS_A_QUARTER, Piece, bar_ticks
 
 Longs = NDArray[np.int64]
 
@@ -83,3 +85,26 @@ def loops(music: Piece) -> tuple[int, int]:
         for bar in np.unique(music.notes[:, BAR])
     ]
     return len(bars) - len(set(bars)), len(bars)
+
+
+def stands_still(music: Piece) -> bool:
+    """Whether a beat, or half a bar, comes three times on end, all that is struck in it alike.
+
+    A beat is a quarter, or three eighths where the metre is of eighths.
+    """
+    metre = music.metres[0]
+    beat = TICKS_A_QUARTER * (3 if metre[1] == 8 else 2) // 2
+    struck: defaultdict[int, set[int]] = defaultdict(set)
+    for onset, pitch in zip(music.onsets.tolist(), music.notes[:, PITCH].tolist(), strict=True):
+        struck[onset].add(pitch)
+    onsets = sorted(struck)
+    for length in (beat, bar_ticks(metre) // 2):
+        later = {onset + length for onset in onsets if onset + length <= onsets[-1]}
+        other = [
+            tick
+            for tick in sorted(later.union(onsets))
+            if tick < length or struck.get(tick) != struck.get(tick - length)
+        ]
+        if any(onset - other[bisect_right(other, onset) - 1] >= 2 * length for onset in onsets):
+            return True
+    return False

@@ -294,7 +294,8 @@ def _quotient(above: Statistic, below: Statistic) -> Statistic:
 def copying_figures(
     answered: Sequence[Answered], text: copying.Longs, measure: _Measure
 ) -> Figures:
-    """Longest passages shared with the training set and the prompt, beside people's; loops."""
+    """Longest passages shared with the training set and the prompt, beside people's; bars that come
+    again; answers that stand still."""
     sides = {
         "answer": [one.answer for one in answered],
         "human": [one.case.truth for one in answered],
@@ -322,6 +323,9 @@ def copying_figures(
     for side, music in sides.items():
         counts = [(p, *copying.loops(one)) for p, one in zip(pieces, music, strict=True)]
         figures["copying", "loop_rate", side] = measure.share(counts)
+        still = [float(copying.stands_still(one)) for one in music]
+        counted = list(zip(pieces, still, strict=True))
+        figures["copying", "standing_still", side] = measure.mean(counted)
     return figures
 
 

@@ -105,6 +105,8 @@ BLOCKS: tuple[tuple[str, int, tuple[Column, ...]], ...] = (
             ("above", ("copying", "prompt", "answer_above_band")),
             ("loops", ("copying", "loop_rate", "answer")),
             ("people's", ("copying", "loop_rate", "human")),
+            ("still", ("copying", "standing_still", "answer")),
+            ("people's", ("copying", "standing_still", "human")),
         ),
     ),
     (

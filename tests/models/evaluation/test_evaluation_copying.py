@@ -5,7 +5,7 @@ from composers import crotchets, piece, pieces, tune
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from models.evaluation.copying import band_of, longest_shared, loops, text_of
+from models.evaluation.copying import band_of, longest_shared, loops, stands_still, text_of
 from models.evaluation.excerpts import excerpt, transposed
 from models.judged import BAR, PITCH, STEP
 
@@ -92,3 +92,28 @@ def test_a_loop_is_one_of_notes_and_places_not_of_loudness():
     assert loops(music) == (1, 2)
     music.notes[music.notes[:, BAR] == 1, STEP] += 1
     assert loops(music) == (0, 2)
+
+
+def test_who_plays_a_beat_three_times_on_end_stands_still():
+    assert stands_still(crotchets([60, 62, 62, 62]))
+    assert stands_still(crotchets([60, 62, 64, 62], [64, 62, 64, 60]))  # half a bar, over the line
+    assert not stands_still(crotchets([60, 62, 62, 60], [60, 62, 60, 64]))
+    assert not stands_still(crotchets([62, None, 62, None], [None, None, 62, None]))
+    assert not stands_still(tune(bars=8))
+    assert not stands_still(crotchets([None]))
+
+
+def test_what_is_struck_beside_it_is_no_standstill():
+    music = crotchets([62, 62, 62, 62], [62, 62, 62, 62])
+    assert stands_still(music)
+    above = crotchets([72, 74, 76, 77], [79, 81, 83, 84])
+    assert not stands_still(piece([*music.notes.tolist(), *above.notes.tolist()]))
+    music.notes[:, STEP] += [0, 0, 3, 0] * 2  # and nor is what comes at another place
+    assert not stands_still(music)
+
+
+def test_in_eighths_a_beat_is_three_of_them():
+    notes = [(0, 12 * step, 60 + step % 3, 12, 80) for step in range(9)]
+    assert stands_still(piece(notes, metre=(9, 8)))
+    repeated = [(0, 12 * step, 60 + (step > 2), 12, 80) for step in range(6)]
+    assert not stands_still(piece(repeated, metre=(9, 8)))

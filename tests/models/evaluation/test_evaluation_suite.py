@@ -78,6 +78,8 @@ def test_who_plays_what_followed_has_all_of_it():
     assert found["copying", "train", "answer"] == found["copying", "train", "human"]
     assert found["copying", "train", "answer_above_band"] <= 0.15
     assert found["copying", "loop_rate", "answer"] == 0
+    still = found["copying", "standing_still", "answer"]
+    assert still == found["copying", "standing_still", "human"] < 1
 
 
 def test_who_says_nothing_has_nothing():
@@ -154,7 +156,7 @@ def test_the_report_has_the_keys_that_others_read():
     for key in ("discrimination", "distance", "distance_floor", "on_grid"):
         assert isinstance(report[key], float | int)
     assert set(report["baselines"]) == {"repeat", "markov", "random"}
-    assert set(report["copying"]) == {"train", "prompt", "loop_rate"}
+    assert set(report["copying"]) == {"train", "prompt", "loop_rate", "standing_still"}
     low, high = report["intervals"]["distance_floor"]
     assert low <= report["distance_floor"] <= high
 
