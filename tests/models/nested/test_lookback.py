@@ -1,6 +1,5 @@
 """What the past suggests: laws of models/nested/lookback.py, and a tune that comes again."""
 
-
 import numpy as np
 import pytest
 from hypothesis import given
