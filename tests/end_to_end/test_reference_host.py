@@ -14,7 +14,7 @@ from statistics import median
 import pytest
 from clock_score import ClockScore, Heard, Performance, perform
 from host_time import STEADY_MS, in_time, play_until_steady
-from stage import Musician, Segue, faults, sounding, trades, tune
+from stage import Musician, Segue, faults, first_of_bars, sounding, trades, tune
 
 BAR = 4.0  # beats
 BPM = 120.0
@@ -128,11 +128,9 @@ def poor_clock(chance: random.Random) -> ClockScore:
 
 
 def entries(performance: Performance) -> list[Heard]:
-    """The first strike in each bar in which Segue plays; it may come a little early."""
+    """The first strike in each bar in which Segue plays."""
     strikes = [strike for strike in performance.strikes if not was_under_way(strike, performance)]
-    bars = [(strike.beat + STEP / 2) // BAR for strike in strikes]
-    changes = [number for number, bar in enumerate(bars) if number == 0 or bar != bars[number - 1]]
-    return [strikes[number] for number in changes]
+    return [strikes[number] for number in first_of_bars([strike.beat for strike in strikes])]
 
 
 def was_under_way(strike: Heard, performance: Performance) -> bool:
@@ -185,7 +183,7 @@ def test_a_loop_from_bar_line_to_bar_line_plays_on(band, looped):
         seam_s, end_s = begin_s + BAR * 60 / BPM, begin_s + 2 * BAR * 60 / BPM
         assert [h for h in looped.strikes if begin_s - 0.02 < h.second < seam_s - 0.02]
         assert [h for h in looped.strikes if seam_s + 0.02 < h.second < end_s - 0.02]
-    begun = entries(looped)[::2]  # each answer has two bars
+    begun = [next(h for h in looped.strikes if h.second > begin_s - 0.1) for begin_s in answers]
     assert [round(strike.beat) for strike in begun] == [8, 8]
     assert_near([strike.off_ms(BAR) for strike in begun], band[1].period_ms)
     assert_near([strike.off_ms(STEP) for strike in looped.strikes], band[1].period_ms)
