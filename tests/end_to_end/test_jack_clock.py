@@ -6,7 +6,6 @@ Segue is judged by the host's own bars. He is steered by jack_transport, as by a
 Where the host itself did not keep time, the concert is played again (see host_time.py).
 """
 
-import math
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from typing import IO
 
 import pytest
 from host_time import LATE_MS, in_time, play_until_steady
-from stage import Event, Musician, Segue, eventually, faults, ons, sounding
+from stage import Event, Musician, Segue, eventually, faults, first_of_bars, ons, sounding
 
 from daemon.clock.midi_clock import MidiClock
 from daemon.interface.messages import CONTINUE, SONG_POSITION, START, STOP, TICK
@@ -188,13 +187,13 @@ def off_line_ms(beat: float) -> float:
     return abs(beat - round(beat / 4) * 4) * 60_000 / 120
 
 
-def entries(events: list[Event]) -> list[float]:
-    """The host's beat of the first strike of each bar that Segue plays in."""
-    first: dict[int, float] = {}
-    for event in ons(events):
-        if event.beat is not None:
-            first.setdefault(math.floor(event.beat / 4 + 0.05), event.beat)
-    return list(first.values())
+def entries(events: list[Event], *, late: float = 0.0) -> list[float]:
+    """The host's beat of the first strike of each bar that Segue plays in.
+
+    `late` is by how many beats the host's clock comes after its bars.
+    """
+    beats = [event.beat - late for event in ons(events) if event.beat is not None]
+    return [beats[number] for number in first_of_bars(beats)]
 
 
 def test_it_finds_the_tempo_and_follows_it(concert):
@@ -225,14 +224,15 @@ def test_nothing_sounds_after_stop(concert):
 
 
 def test_after_a_relocation_the_answers_lie_on_the_hosts_bar_lines(concert):
-    off_ms = [off_line_ms(beat - HOST_LATE) for beat in entries(in_time(concert).elsewhere)]
+    begun = entries(in_time(concert).elsewhere, late=HOST_LATE)
+    off_ms = [off_line_ms(beat) for beat in begun]
     assert off_ms
     assert median(off_ms) <= concert.player.period_ms + MARGIN_MS, off_ms
 
 
 def test_the_player_who_came_in_mid_bar_is_answered_a_bar_later(concert):
     # Played in the second bar, from its third beat: the answer begins with the third bar.
-    assert round(entries(in_time(concert).elsewhere)[0]) == 8
+    assert round(entries(in_time(concert).elsewhere, late=HOST_LATE)[0]) == 8
 
 
 def test_no_note_hangs(concert):
@@ -297,9 +297,16 @@ def clock_of(machine: Musician) -> list[Event]:
 def listen(followed: Followed, daemon: Segue, *, seconds: float) -> None:
     """Let it play, and ask Segue in the end where it is."""
     time.sleep(seconds)
+    _, t_ns, beat = min(ask_where(daemon) for _ in range(5))  # the quickest says best when
+    followed.places.append((t_ns, beat))
+
+
+def ask_where(daemon: Segue) -> tuple[int, int, float]:
+    """How long the question took in ns, the time half-way, and Segue's beat then."""
     asked_ns = time.monotonic_ns()
     beat = daemon.state()["beat"]
-    followed.places.append(((asked_ns + time.monotonic_ns()) // 2, beat))
+    took_ns = time.monotonic_ns() - asked_ns
+    return took_ns, asked_ns + took_ns // 2, beat
 
 
 def ticks_off_ms(part: list[Event], bpm: float) -> list[float]:
