@@ -5,7 +5,7 @@ half a bar, or of 1, 2, 4, 8 or 16 bars, which may begin anywhere. If all of a r
 twice, what would begin it a third time is worn, and the more so the longer it has gone round.
 
 What repeats makes repetition likelier at each turn, in music as in a network, and a person tires of
-it: in 2 of 100 continuations of eight bars people play the same beat three times on end.
+it: people play the same beat three times on end in 2 of 100 continuations of eight bars.
 """
 
 from bisect import bisect_left
@@ -14,20 +14,20 @@ from collections.abc import Sequence
 from engine.rows import Row
 from models.nested.events import BAR_LENGTHS, KEYS
 from models.nested.lookback import LAGS
+from models.vocabulary import STEPS_A_BEAT
 
-STEPS_A_BEAT = 12
 #: Nats that a key loses with which a round would come a third time, and for each time more.
 WEAR = 3.0
 _SPAN = 128  # more than any key: time * _SPAN + key goes upwards from row to row
 
 
-def rounds(bar: int) -> tuple[int, ...]:
+def _rounds(bar: int) -> tuple[int, ...]:
     """The lengths of rounds, in steps, where a bar has so many; none where it has none."""
     parts = {STEPS_A_BEAT // 2, STEPS_A_BEAT, bar // 2} if bar else set()
     return (*sorted(parts), *(lag * bar for lag in LAGS if bar))
 
 
-_ROUNDS = tuple(rounds(bar) for bar in BAR_LENGTHS)  # by metre
+_ROUNDS = tuple(_rounds(bar) for bar in BAR_LENGTHS)  # by metre
 
 
 class Wear:
