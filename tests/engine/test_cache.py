@@ -67,7 +67,7 @@ def test_cached_logits_are_those_of_a_full_pass(network: Network, actions: list[
         logits = backend.append(tokens) if isinstance(action, list) else backend.next(action)
         assert backend.length == len(held)
         expected = full_pass(network, held)
-        assert expected.std() > 0.5  # the comparison is about something
+        assert expected.std() > 0.3  # the comparison is about something; one in 10,000 has 0.57
         np.testing.assert_allclose(logits, expected, atol=TOLERANCE, rtol=TOLERANCE)
 
 
