@@ -22,6 +22,14 @@ MAX_JITTER_MS = 30.0
 SWING = (0.5, 0.68)  # where the second of two quavers falls in its beat; 2/3 is a triplet
 EVEN_SHARE = 0.95  # of onsets on sixteenths, so that a passage may be swung
 MAX_LEAD_BARS = 1  # of silence at the beginning
+MOST_WRITTEN = 8  # velocities in music that was set down and not played
+LEVEL = (45.0, 95.0)  # velocity of a whole segment
+SWELL, SWELL_QUARTERS = 12.0, (4.0, 32.0)  # at most, and from one to the next
+ACCENT = 8.0  # of what falls on a beat, at most
+TOP = 15.0  # of the highest key that is struck at once, at most
+TOUCH = (2.0, 7.0)  # standard deviation from note to note
+HELD = (0.5, 1.0)  # of a note's written length, in the mean of a segment
+HELD_DEVIATION = 0.08
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +40,20 @@ class Chances:
     jitter: float = 0.12
     swing: float = 0.06
     drop_voices: float = 0.12
+    dynamics: float = 0.3
+    articulate: float = 0.15
     hold: float = 0.2
 
 
-PLAIN = Chances(transpose=0.0, jitter=0.0, swing=0.0, drop_voices=0.0, hold=0.0)
+PLAIN = Chances(
+    transpose=0.0,
+    jitter=0.0,
+    swing=0.0,
+    drop_voices=0.0,
+    dynamics=0.0,
+    articulate=0.0,
+    hold=0.0,
+)
 
 
 def augmented(
@@ -43,11 +61,16 @@ def augmented(
 ) -> Notes:
     """A changed copy, in order of onset; `quarters` says that beats are quarters."""
     notes = notes.copy()
-    rolls = generator.random(4)  # always as many, so that one chance does not shift the others
+    rolls = generator.random(6)  # always as many, so that one chance does not shift the others
     if rolls[0] < chances.drop_voices:
         notes = without_voices(notes, generator)
     if rolls[1] < chances.transpose:
         transpose(notes, generator)
+    if is_written(notes):
+        if rolls[4] < chances.dynamics:
+            dynamics(notes, generator)
+        if rolls[5] < chances.articulate:
+            articulate(notes, generator)
     if rolls[2] < chances.swing and quarters:
         swing(notes, generator)
     if rolls[3] < chances.jitter:
@@ -71,6 +94,35 @@ def transpose(notes: Notes, generator: np.random.Generator) -> None:
         up = min(MAX_TRANSPOSITION, HIGHEST_PITCH - int(notes["pitch"].max()))
         shift = int(generator.integers(down, up + 1))
         notes["pitch"] = notes["pitch"].astype(np.int64) + shift
+
+
+def is_written(notes: Notes) -> bool:
+    """Whether nobody played this: its loudness is that of a score, if it has any."""
+    return 0 < len(np.unique(notes["velocity"])) <= MOST_WRITTEN
+
+
+def dynamics(notes: Notes, generator: np.random.Generator) -> None:
+    """Play written notes as loud as hands would: swells, accents, a tune above its chords.
+
+    Without it a network takes whoever plays with a touch for one of the few corpora that were
+    played, and answers hymns with their accompaniments.
+    """
+    onset, velocity = notes["onset"], notes["velocity"].astype(np.float64)
+    velocity += generator.uniform(*LEVEL) - velocity.mean()
+    turns = onset / generator.uniform(*SWELL_QUARTERS) + generator.random()
+    velocity += generator.uniform(0, SWELL) * np.sin(2 * np.pi * turns)
+    velocity += generator.uniform(0, ACCENT) * (np.abs(onset - np.rint(onset)) < 1 / 24)
+    downwards = np.lexsort((-notes["pitch"].astype(np.int64), onset))
+    highest = downwards[np.diff(onset[downwards], prepend=-1.0) > 0]
+    velocity[highest] += generator.uniform(0, TOP)
+    velocity += generator.normal(0, generator.uniform(*TOUCH), size=len(notes))
+    notes["velocity"] = np.clip(np.rint(velocity), 1, 127)
+
+
+def articulate(notes: Notes, generator: np.random.Generator) -> None:
+    """Let go of written notes before their time, from legato to half of it."""
+    share = generator.normal(generator.uniform(*HELD), HELD_DEVIATION, size=len(notes))
+    notes["duration"] = np.maximum(1 / 24, notes["duration"] * share)
 
 
 def swing(notes: Notes, generator: np.random.Generator) -> None:

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.augment import PLAIN, Chances, augmented, jitter, swing, transpose, without_voices
+from models.augment import (
+    PLAIN,
+    Chances,
+    articulate,
+    augmented,
+    dynamics,
+    is_written,
+    jitter,
+    swing,
+    transpose,
+    without_voices,
+)
 from models.performance import NOTE
 
 
@@ -28,7 +39,9 @@ def rng(seed=3):
 
 @given(st.integers(0, 500))
 def test_the_same_seed_changes_alike(seed):
-    every = Chances(transpose=0.5, jitter=0.5, swing=0.5, drop_voices=0.5)
+    every = Chances(
+        transpose=0.5, jitter=0.5, swing=0.5, drop_voices=0.5, dynamics=0.5, articulate=0.5
+    )
     first, second = (
         augmented(quavers(), rng(seed), every, bpm=100, quarters=True) for _ in range(2)
     )
@@ -96,3 +109,58 @@ def test_only_beats_of_quarters_are_swung(quarters):
     always = Chances(transpose=0, jitter=0, swing=1, drop_voices=0)
     swung = augmented(quavers(), rng(), always, bpm=100, quarters=quarters)
     assert np.allclose(swung["onset"], quavers()["onset"]) is not quarters
+
+
+def chorale(beats=64):
+    """Four voices in crotchets, all alike loud."""
+    keys = (48, 60, 64, 72)
+    return played(*((n, 1, key, voice) for n in range(beats) for voice, key in enumerate(keys)))
+
+
+@given(st.integers(0, 500))
+def test_dynamics_are_a_players_and_change_nothing_else(seed):
+    notes = chorale()
+    dynamics(notes, rng(seed))
+    assert not is_written(notes)
+    assert notes["velocity"].min() >= 1
+    assert notes["velocity"].max() <= 127
+    for name in ("onset", "duration", "pitch", "voice"):
+        assert (notes[name] == chorale()[name]).all()
+
+
+def test_a_tune_is_louder_than_its_chords():
+    louder = []
+    for seed in range(40):
+        notes = chorale()
+        dynamics(notes, rng(seed))
+        loudness = [notes["velocity"][notes["voice"] == voice].mean() for voice in range(4)]
+        assert np.ptp(loudness[:3]) < 6
+        louder.append(loudness[3] - np.mean(loudness[:3]))
+    assert 5 < np.mean(louder) < 10
+
+
+def test_what_stands_in_a_score_stays_louder_than_the_rest():
+    notes = chorale()
+    notes["velocity"][notes["onset"] >= 32] = 110
+    assert is_written(notes)
+    dynamics(notes, rng())
+    later = notes["onset"] >= 32
+    assert notes["velocity"][later].mean() > notes["velocity"][~later].mean() + 10
+
+
+def test_what_was_played_keeps_its_loudness_and_its_lengths():
+    notes = quavers()
+    notes["velocity"] = 60 + np.arange(len(notes))
+    every = Chances(transpose=0, jitter=0, swing=0, drop_voices=0, dynamics=1, articulate=1)
+    assert augmented(notes, rng(), every, bpm=100, quarters=True).tolist() == notes.tolist()
+
+
+@given(st.integers(0, 500))
+def test_articulation_shortens_and_leaves_the_onsets(seed):
+    before, after = quavers(count=200), quavers(count=200)
+    articulate(after, rng(seed))
+    shares = after["duration"] / before["duration"]
+    assert 0.45 < shares.mean() < 1.05
+    assert shares.std() < 0.12
+    assert (after["duration"] > 0).all()
+    assert (after["onset"] == before["onset"]).all()
