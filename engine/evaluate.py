@@ -73,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=controls.top_p,
         help=f"out of which share of the likeliest (default {controls.top_p})",
     )
+    add(
+        "--hands",
+        action="store_true",
+        help="give the prompts the loudness of a player, where they have that of a score",
+    )
     add("--json", action="store_true", help="one JSON object on stdout instead of the table")
 
 
@@ -96,7 +101,13 @@ def run(args: argparse.Namespace) -> int:
         for name in styles:
             style = style_of(shelves, name, args)
             figures[name] = evaluate_style(
-                style, evaluated.model, text=text, places=args.places, seed=args.seed, say=say
+                style,
+                evaluated.model,
+                text=text,
+                places=args.places,
+                seed=args.seed,
+                say=say,
+                hands=args.hands,
             )
     except NoBits as error:
         say(f"segue evaluate: {evaluated.name} cannot be judged: {error}; copy or train it again")
@@ -227,6 +238,7 @@ def _report(
         "parameters": evaluated.parameters,
         "split": args.split,
         "seed": args.seed,
+        "hands": args.hands,
         "temperature": args.temperature,
         "top_p": args.top_p,
         "training_set": list(copied_from),

@@ -28,6 +28,7 @@ from models.evaluation.bootstrap import (
 from models.evaluation.cases import Case, cases_of
 from models.evaluation.discrimination import FOILS, foils_of, preferred
 from models.evaluation.excerpts import first_beats, on_the_grid
+from models.evaluation.hands import by_hands
 from models.evaluation.markov import Markov
 from models.judged import FIELDS, Answerer, Judged, Piece, Sounding
 
@@ -77,8 +78,12 @@ def evaluate_style(
     places: int,
     seed: int,
     say: Callable[[str], None],
+    hands: bool = False,
 ) -> Figures:
-    """All figures of a style; `text` is the training set that may have been copied from."""
+    """All figures of a style; `text` is the training set that may have been copied from.
+
+    With `hands` the prompts that are answered have a player's dynamics.
+    """
     markov = best_markov(style)
     cases = cases_of(style.judged, each=places, seed=seed)
     measure = _Measure(len(style.judged), seed)
@@ -88,6 +93,8 @@ def evaluate_style(
     )
     figures = bits_figures(style, model.judged, markov, measure)
     figures |= discrimination_figures(style, model.judged, cases, measure)
+    if hands:
+        cases = [by_hands(case, seed=seed) for case in cases]
     answered = answers(style, model.answerer, markov, cases, seed=seed)
     figures |= continuation_figures(answered, measure)
     figures |= distance_figures(answered, measure)

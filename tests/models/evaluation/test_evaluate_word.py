@@ -84,6 +84,19 @@ def test_bolder_answers_cost_the_same_bits_and_match_less(call):
     assert f1[0] > f1[1]
 
 
+def test_prompts_by_hands_have_other_answers_and_the_same_truth(call):
+    plain, hands = (
+        json.loads(call("--json", "--pieces", "2", "--places", "2", *more)[1])
+        for more in ((), ("--hands",))
+    )
+    assert (plain["hands"], hands["hands"]) == (False, True)
+    one, other = plain["overall"], hands["overall"]
+    for same in ("bits_per_note", "discrimination", "baselines"):
+        assert one[same] == other[same]
+    assert one["copying"]["train"]["human"] == other["copying"]["train"]["human"]
+    assert one["distance"] != other["distance"]
+
+
 def test_a_network_of_one_step_a_note_is_evaluated_alike(call, tmp_path):
     words = standard_vocabulary()
     shape = NestedConfig(
