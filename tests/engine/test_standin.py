@@ -101,13 +101,13 @@ def test_the_same_seed_tells_the_same() -> None:
 
 
 def test_sixty_four_bars_take_less_than_five_milliseconds() -> None:
-    """The best of several, since other work shares the machine."""
+    """Of the processor's time, and the best of several: other work shares the machine."""
     heard = [Note(step / 4, 48 + (7 * step) % 36, 0.25, 70) for step in range(64 * 16)]
     took = []
     for seed in range(20):
-        begun = time.perf_counter()
+        begun = time.thread_time()
         answer(heard, FOUR_FOUR, from_beat=256.0, until_beat=272.0, seed=seed)
-        took.append(time.perf_counter() - begun)
+        took.append(time.thread_time() - begun)
     assert min(took) < 0.005
 
 
