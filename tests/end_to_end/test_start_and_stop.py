@@ -5,7 +5,7 @@ import signal
 import time
 
 import pytest
-from stage import Grid, child_of, eventually, faults, ons, sounding, trades, tune
+from stage import Grid, Segue, child_of, eventually, faults, ons, sounding, trades, tune
 
 from daemon.cli.run import GRACE_S
 from daemon.interface.events import MindIn
@@ -33,9 +33,21 @@ def answering(segue, musician, tmp_path):
     return start
 
 
-def test_what_is_played_while_the_mind_loads_is_answered_by_the_stand_in(segue, musician, tmp_path):
-    daemon = segue("--bars", "1", "--bpm", str(BPM), takes=tmp_path)
-    os.kill(daemon.mind_pid(), signal.SIGSTOP)  # however fast it loads, it is not ready now
+@pytest.fixture
+def loading(jack_server, tiny, tmp_path):
+    """A Segue that is ready, and whose mind is not: it was stopped as soon as it was there."""
+    options = ("--api", "jack", "--bars", "1", "--bpm", str(BPM))
+    daemon = Segue(*options, takes=tmp_path, checkpoint=tiny)
+    try:
+        os.kill(daemon.mind_pid(), signal.SIGSTOP)
+        daemon.await_line("ready: ")
+        yield daemon
+    finally:
+        daemon.leave()
+
+
+def test_what_is_played_while_the_mind_loads_is_answered_by_the_stand_in(loading, musician):
+    daemon = loading
     assert daemon.state().get("mind", "loading") == "loading"
     player = musician("early", daemon)
     player.play(trades("C4 E4 G4 C5", bars=1, turns=4), bpm=BPM)
@@ -57,9 +69,10 @@ def test_what_is_played_while_the_mind_loads_is_answered_by_the_stand_in(segue, 
     assert {BAR, 3 * BAR} <= {note.onset for note in take_of(daemon.journal).segue}
 
 
-def test_the_ready_line_comes_after_the_ports_and_before_the_mind(segue, jack_server, tmp_path):
-    daemon = segue(takes=tmp_path)
+def test_the_ready_line_comes_after_the_ports_and_before_the_mind(loading, jack_server):
+    daemon = loading
     assert set(daemon.ports) <= set(jack_server.ports())
+    os.kill(daemon.mind_pid(), signal.SIGCONT)
     daemon.await_line("the mind is ready")
     when_s = [daemon.when_s(part) for part in ("MIDI through", "ready: ", "the mind is ready")]
     assert when_s == sorted(when_s)
