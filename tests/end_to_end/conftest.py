@@ -69,7 +69,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One that takes some milliseconds for each token: many thin layers, one after the other."""
-    return random_checkpoint(tmp_path_factory.mktemp("mind") / "slow.safetensors", layers=64)
+    return random_checkpoint(tmp_path_factory.mktemp("mind") / "slow.safetensors", layers=192)
 
 
 def random_checkpoint(path: Path, *, layers: int) -> Path:
