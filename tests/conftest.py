@@ -17,6 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Two busy cores decide how long an example takes; a law says nothing about that. Here, since a law
+# has the profile of the moment in which its file is read.
+settings.register_profile("segue", deadline=None)
+settings.load_profile("segue")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background, deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -3,10 +3,4 @@
 import sys
 from pathlib import Path
 
-from hypothesis import settings
-
 sys.path.insert(0, str(Path(__file__).parent))
-
-# Two busy cores decide how long an example takes; a law says nothing about that.
-settings.register_profile("segue", deadline=None)
-settings.load_profile("segue")
