@@ -16,7 +16,7 @@ from engine.window import Costs, Window
 
 #: How much of the temperature keys are chosen with. Which note comes is where people repeat
 #: themselves to the letter, and where a stray one is heard; when and how long is not.
-KEY_WARMTH = 0.8
+KEY_WARMTH = 0.7
 
 
 class NoteAnswer(Answer[Row]):
