@@ -13,12 +13,11 @@ from collections.abc import Sequence
 
 from engine.rows import Row
 from models.nested.events import BAR_LENGTHS, KEYS
-from models.nested.lookback import LAGS
+from models.nested.lookback import LAGS, SPAN
 from models.vocabulary import STEPS_A_BEAT
 
 #: Nats that a key loses with which a round would come a third time, and for each time more.
 WEAR = 3.0
-_SPAN = 128  # more than any key: time * _SPAN + key goes upwards from row to row
 
 
 def _rounds(bar: int) -> tuple[int, ...]:
@@ -34,7 +33,7 @@ class Wear:
     """Follows `rows`, which grow: call `hear` for each one that is added."""
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self._codes = [row.time * _SPAN + row.key for row in rows]  # place and key of each row
+        self._codes = [row.time * SPAN + row.key for row in rows]  # place and key of each row
         self._metre = -1
         #: Of each length of a round: the row that stands it before the last one, or -1; and since
         #: when the rows have been as they were then.
@@ -44,13 +43,13 @@ class Wear:
 
     def hear(self, row: Row) -> None:
         """Take the next row."""
-        codes, code = self._codes, row.time * _SPAN + row.key
+        codes, code = self._codes, row.time * SPAN + row.key
         codes.append(code)
         if row.metre != self._metre:
             self._begin(row.metre)
             return
         for number, back in enumerate(_ROUNDS[row.metre]):
-            before = code - back * _SPAN
+            before = code - back * SPAN
             there = self._there[number] + 1
             if there and codes[there] == before:
                 self._there[number] = there
@@ -64,7 +63,7 @@ class Wear:
         for number, back in enumerate(_ROUNDS[self._metre]):
             there, gone = self._there[number] + 1, time - self._since[number]
             if there and gone >= back:
-                key = self._codes[there] - (time - back) * _SPAN
+                key = self._codes[there] - (time - back) * SPAN
                 if 0 <= key < KEYS:
                     worn[key] = max(worn.get(key, 0.0), WEAR * (gone // back))
         return worn
@@ -74,13 +73,13 @@ class Wear:
         codes = self._codes
         self._metre, self._there, self._since = metre, [], []
         for back in _ROUNDS[metre]:
-            shift = back * _SPAN
+            shift = back * SPAN
             there = self._at(codes[-1] - shift)
             gone = 0
             while gone < there and codes[there - gone - 1] == codes[-2 - gone] - shift:
                 gone += 1
             self._there.append(there)
-            self._since.append(codes[-1 - gone] // _SPAN)
+            self._since.append(codes[-1 - gone] // SPAN)
 
     def _at(self, code: int) -> int:
         at = bisect_left(self._codes, code)

@@ -58,7 +58,7 @@ _NOTHING: tuple[Ints, Ints, Ints] = (NO_ONSET,) * LOOKS, (NO_KEY,) * LOOKS, (0,)
 _NOTHING_SAID = ((NO_KEY,) * LOOKS, (NO_LENGTH,) * LOOKS, (NO_FORCE,) * LOOKS)
 #: By metre: how many steps each lag is; 0 from START, which has no bar.
 _BACKS = tuple(tuple(lag * steps for lag in LAGS) for steps in BAR_LENGTHS)
-_SPAN = 128  # more than any key: time * _SPAN + key goes upwards from row to row
+SPAN = 128  # more than any key: time * SPAN + key goes upwards from row to row
 
 
 class Lookback:
@@ -89,14 +89,14 @@ class Lookback:
         rows.append(row)
         time, key = row[TIME], row[KEY]
         if last is None:
-            self._codes.append(time * _SPAN - 1)
+            self._codes.append(time * SPAN - 1)
             self._exact.hear(-1)
             self._shaped.hear(-1)
             return
-        self._codes.append(time * _SPAN + key)
+        self._codes.append(time * SPAN + key)
         delta = time - last[TIME]
-        self._exact.hear(delta * _SPAN + key)
-        self._shaped.hear((2 * delta + 1) * _SPAN + key - last[KEY])
+        self._exact.hear(delta * SPAN + key)
+        self._shaped.hear((2 * delta + 1) * SPAN + key - last[KEY])
         said = zip(*self._lags(row), *self._matches(row), strict=True)
         self.onsets, self.keys, self.runs = said
 
@@ -117,7 +117,7 @@ class Lookback:
         lowest = last[KEY] if time == last[TIME] else -1
         keys = []
         for back in _BACKS[last[METRE]]:
-            place = (time - back) * _SPAN
+            place = (time - back) * SPAN
             found = bisect_right(self._codes, place + lowest) if back else len(rows)
             there = found < len(rows) and self._codes[found] < place + KEYS
             keys.append(rows[found][KEY] if there else NO_KEY)
@@ -133,7 +133,7 @@ class Lookback:
         rows, codes = self._rows, self._codes
         found = []
         for back in _BACKS[rows[-1][METRE]]:
-            code = (time - back) * _SPAN + key
+            code = (time - back) * SPAN + key
             at = bisect_left(codes, code) if back else len(rows)
             found.append(rows[at] if at < len(rows) and codes[at] == code else None)
         for look, passages in enumerate((self._exact, self._shaped), len(LAGS)):
@@ -149,7 +149,7 @@ class Lookback:
             hit = self.onsets[look] == onset and self.keys[look] == key
             run = min(self.runs[look] + 1, LONGEST_RUN) if hit else 0
             if back and time - back >= rows[0][TIME]:
-                there = rows[bisect_right(self._codes, (time - back) * _SPAN + key)]
+                there = rows[bisect_right(self._codes, (time - back) * SPAN + key)]
                 said.append((*_seen_from(row, there, there[TIME] + back, 0), run))
             else:
                 said.append((NO_ONSET, NO_KEY, run))
