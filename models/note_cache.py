@@ -114,7 +114,7 @@ class Shelves:
                 name: most[name] if name in cut else weight * left / kept
                 for name, weight in self.weights.items()
             }
-            over = {name for name, share in shares.items() if share > most[name] + 1e-12} - cut
+            over = {name for name, share in shares.items() if share > most[name] + 1e-12}
             if not over:
                 return shares
             cut |= over
