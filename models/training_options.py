@@ -23,6 +23,7 @@ from models.vocabulary import standard_vocabulary
 RATE = 1.5e-3
 DROPOUT = 0.1
 COMPILERS = ("c++", "g++", "clang++")
+RENEWABLE = ("rate", "dropout", "most_rounds")  # that a resumed run takes if they are given anew
 MOST_WORKERS = 16  # beside a GPU, where nobody says how many
 
 
@@ -166,13 +167,8 @@ def resumed(args: argparse.Namespace, asked: Settings) -> tuple[Config, Settings
     settings = replace(settings, compile=settings.compile and _can_compile())
     if args.minutes or args.steps:
         settings = replace(settings, minutes=asked.minutes, steps=asked.steps)
-    if args.rate:
-        settings = replace(settings, rate=asked.rate)
-    if args.dropout is not None:
-        settings = replace(settings, dropout=asked.dropout)
-    if args.most_rounds is not None:
-        settings = replace(settings, most_rounds=asked.most_rounds)
-    return config, settings
+    anew = {name: getattr(asked, name) for name in RENEWABLE if getattr(args, name) is not None}
+    return config, replace(settings, **anew)
 
 
 def shape_of(args: argparse.Namespace) -> Config:
