@@ -30,6 +30,7 @@ TOP = 15.0  # of the highest key that is struck at once, at most
 TOUCH = (2.0, 7.0)  # standard deviation from note to note
 HELD = (0.5, 1.0)  # of a note's written length, in the mean of a segment
 HELD_DEVIATION = 0.08
+SHORTEST = 1 / 24  # quarters that a changed note keeps at least
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def dynamics(notes: Notes, generator: np.random.Generator) -> None:
 def articulate(notes: Notes, generator: np.random.Generator) -> None:
     """Let go of written notes before their time, from legato to half of it."""
     share = generator.normal(generator.uniform(*HELD), HELD_DEVIATION, size=len(notes))
-    notes["duration"] = np.maximum(1 / 24, notes["duration"] * share)
+    notes["duration"] = np.maximum(SHORTEST, notes["duration"] * share)
 
 
 def swing(notes: Notes, generator: np.random.Generator) -> None:
@@ -149,5 +150,5 @@ def jitter(notes: Notes, generator: np.random.Generator, *, bpm: float) -> None:
     reach = generator.uniform(0, MAX_JITTER_MS) / 60_000 * bpm  # quarters
     shift = generator.uniform(-reach, reach, size=len(notes))
     onset = np.maximum(0, notes["onset"] + shift)
-    notes["duration"] = np.maximum(1 / 24, notes["duration"] + notes["onset"] - onset)
+    notes["duration"] = np.maximum(SHORTEST, notes["duration"] + notes["onset"] - onset)
     notes["onset"] = onset
